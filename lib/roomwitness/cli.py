@@ -1,0 +1,78 @@
+"""``roomwitness``: what a person without Home Assistant needs to check or open evidence."""
+
+import argparse
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from roomwitness.custody import verify_log
+from roomwitness.errors import WitnessError
+from roomwitness.vault.age import Identity
+from roomwitness.vault.errors import StoreError
+from roomwitness.vault.inspect import export_identities, inspect
+
+
+def _verify_log(args: argparse.Namespace) -> None:
+    key = args.vkey.read_text() if args.vkey else None
+    found = verify_log(args.folder, key)
+    print(f"OK: {found.size} signed entries of {found.origin}, {found.unsigned} not yet signed")
+    print(f"root {found.root}, last entry {found.last_time or 'none'}")
+    if key is None:
+        print("Checked with the key beside the log: compare it with the one the site published.")
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    print(json.dumps(inspect(args.vault), indent=2))
+
+
+def _export(args: argparse.Namespace) -> None:
+    identity = Identity.from_string(_identity_line(args.identity.read_text()))
+    found = export_identities(args.held, identity)
+    for recording_id, text in sorted(found.items()):
+        print(f"# recording {recording_id}\n{text}")
+
+
+def _identity_line(text: str) -> str:
+    """The identity in an age identity file: its first line that is no comment."""
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line and not line.startswith("#")), "")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="roomwitness", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], None], text: str
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("verify-log", _verify_log, "Check a custody log against its signed checkpoint.")
+    sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")
+    sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
+    sub = command("inspect", _inspect, "List meetings, recordings, segments, gaps and receipts.")
+    sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
+    sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")
+    sub.add_argument("held", type=Path, help="the held key store's folder")
+    sub.add_argument("--identity", type=Path, required=True, help="the custodian's age identity")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 if all is well, 1 if a check failed, 2 if it was asked wrongly."""
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (WitnessError, OSError, sqlite3.Error, UnicodeDecodeError) as err:
+        key = err.key if isinstance(err, WitnessError) else StoreError.key
+        print(f"FAILED: {key}: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Check a custody log with nothing but its files and the site's public key."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LogTampered
+from .log import CHECKPOINT, LOG, VKEY
+from .merkle import CompactRange
+from .signing import Checkpoint, open_note
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A log that holds: ``size`` entries are signed, ``unsigned`` more wait for a checkpoint."""
+
+    origin: str
+    size: int
+    unsigned: int
+    root: str
+    last_time: str | None
+
+
+def verify_log(folder: Path, vkey: str | None = None) -> Verified:
+    """Check every line against the signed checkpoint.
+
+    ``vkey`` is the site's published verifier key; without it the one beside the log is used, which
+    shows that the log is whole but not whose it is.
+
+    Raises:
+        LogTampered: the log or its checkpoint does not hold, or is not there.
+    """
+    try:
+        key = vkey or (folder / VKEY).read_text()
+        signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
+        lines = (folder / LOG).read_bytes().split(b"\n")[:-1]
+    except OSError, UnicodeDecodeError:
+        raise LogTampered("log, checkpoint or key is missing or unreadable") from None
+    tree = CompactRange()
+    last: str | None = None
+    for number, line in enumerate(lines, 1):
+        try:
+            last = str(json.loads(line)["time"])
+        except ValueError, KeyError, TypeError:
+            raise LogTampered("a line is not an entry", line=str(number)) from None
+        tree.append(line)
+        if tree.size == signed.size and tree.root() != signed.root:
+            raise LogTampered("the lines do not match the checkpoint")
+    if tree.size < signed.size:
+        raise LogTampered("lines are missing")
+    return Verified(signed.origin, signed.size, tree.size - signed.size, signed.root.hex(), last)

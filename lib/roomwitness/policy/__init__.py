@@ -1,0 +1,1 @@
+"""The rules: meetings, bookings, retention. Pure functions of (state, event, now)."""

@@ -1,0 +1,16 @@
+"""The vault: encrypted segments, their keys, the index, and erasure. It knows no cameras."""
+
+from .records import Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
+from .store import Vault
+from .writer import SegmentWriter
+
+__all__ = [
+    "Gap",
+    "Receipt",
+    "Recording",
+    "Recovered",
+    "Segment",
+    "SegmentSummary",
+    "SegmentWriter",
+    "Vault",
+]

@@ -1,0 +1,155 @@
+"""Whole age files: header and STREAM payload (c2sp.org/age, "Payload"), chunk by chunk."""
+
+import hmac
+import io
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from roomwitness.vault.errors import AgeFormatError, KeyMissing
+
+from . import header
+from .x25519 import Identity, Recipient, hkdf
+
+CHUNK = 65536
+_TAG = 16
+_NONCE = 16
+_FILE_KEY = 16
+
+
+def _nonce(counter: int, *, last: bool) -> bytes:
+    return counter.to_bytes(11) + (b"\x01" if last else b"\x00")
+
+
+def _mac(file_key: bytes, covered: bytes) -> bytes:
+    return hmac.digest(hkdf(file_key, b"", b"header"), covered, sha256)
+
+
+class Encryptor:
+    """Encrypts a stream to ``write``; a chunk is sealed once the next byte is known to follow."""
+
+    def __init__(self, recipients: Sequence[Recipient], write: Callable[[bytes], object]) -> None:
+        file_key = secrets.token_bytes(_FILE_KEY)
+        covered = header.encode([recipient.wrap(file_key) for recipient in recipients])
+        nonce = secrets.token_bytes(_NONCE)
+        self._aead = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
+        self._write = write
+        self._counter = 0
+        self._pending = bytearray()
+        mac = header.b64(_mac(file_key, covered)).encode()
+        write(covered + b" " + mac + b"\n" + nonce)
+
+    @property
+    def sealed(self) -> int:
+        """Bytes of plaintext in chunks that were given to ``write``."""
+        return self._counter * CHUNK
+
+    @property
+    def pending(self) -> bytes:
+        """The plaintext that waits for its chunk to fill."""
+        return bytes(self._pending)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take plaintext; whole chunks are encrypted and written in one go."""
+        pending = self._pending
+        pending += data
+        if len(pending) <= CHUNK:
+            return
+        out: list[bytes] = []
+        at = 0
+        with memoryview(pending) as view:
+            while len(view) - at > CHUNK:
+                nonce = _nonce(self._counter + len(out), last=False)
+                out.append(self._aead.encrypt(nonce, view[at : at + CHUNK], None))
+                at += CHUNK
+        self._write(b"".join(out))
+        self._counter += len(out)
+        del pending[:at]
+
+    def finish(self) -> None:
+        """Seal the last chunk; nothing may be written afterwards."""
+        self._write(self._aead.encrypt(_nonce(self._counter, last=True), self.pending, None))
+        self._pending.clear()
+
+
+def encrypt(data: bytes, recipients: Sequence[Recipient]) -> bytes:
+    """A whole age file."""
+    out = io.BytesIO()
+    encryptor = Encryptor(recipients, out.write)
+    encryptor.write(data)
+    encryptor.finish()
+    return out.getvalue()
+
+
+def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
+    """The plaintext of a whole age file.
+
+    Raises:
+        AgeFormatError: it is not a whole, unchanged age file.
+        KeyMissing: none of the identities opens it.
+    """
+    return b"".join(decrypt_stream(io.BytesIO(data), identities))
+
+
+def decrypt_stream(source: BinaryIO, identities: Sequence[Identity]) -> Iterator[bytes]:
+    """Give the plaintext chunk by chunk; each chunk is authentic when it is given.
+
+    Raises:
+        AgeFormatError: changed, shortened or followed by anything; raised where it is found.
+        KeyMissing: none of the identities opens it.
+    """
+    aead = _open(source, identities)
+    counter = 0
+    block = source.read(CHUNK + _TAG)
+    while True:
+        following = source.read(CHUNK + _TAG)
+        last = not following
+        try:
+            plain = aead.decrypt(_nonce(counter, last=last), block, None)
+        except InvalidTag, ValueError:
+            raise AgeFormatError("a chunk does not authenticate") from None
+        if last and not plain and counter:
+            raise AgeFormatError("an empty last chunk")
+        yield plain
+        if last:
+            return
+        block, counter = following, counter + 1
+
+
+def decrypt_prefix(source: BinaryIO, identities: Sequence[Identity]) -> bytes:
+    """The whole chunks of a file whose writer was killed; stops at the first that is not whole.
+
+    Raises:
+        AgeFormatError: even the header is not whole.
+        KeyMissing: none of the identities opens it.
+    """
+    aead = _open(source, identities)
+    out: list[bytes] = []
+    while block := source.read(CHUNK + _TAG):
+        for last in (False, True):
+            try:
+                out.append(aead.decrypt(_nonce(len(out), last=last), block, None))
+                break
+            except InvalidTag, ValueError:
+                continue
+        else:
+            break
+    return b"".join(out)
+
+
+def _open(source: BinaryIO, identities: Sequence[Identity]) -> ChaCha20Poly1305:
+    stanzas, covered, mac = header.read(lambda: source.readline(8192))
+    keys = (identity.unwrap(stanza) for stanza in stanzas for identity in identities)
+    file_key = next((key for key in keys if key is not None), None)
+    if file_key is None:
+        raise KeyMissing("no identity opens this file")
+    if not hmac.compare_digest(_mac(file_key, covered), mac):
+        raise AgeFormatError("the header's MAC does not hold")
+    nonce = source.read(_NONCE)
+    if len(nonce) != _NONCE:
+        raise AgeFormatError("no payload nonce")
+    return ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))

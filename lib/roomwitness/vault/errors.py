@@ -1,0 +1,57 @@
+"""What can go wrong in the vault."""
+
+import errno
+
+from roomwitness.errors import WitnessError
+
+
+class VaultUnwritable(WitnessError):
+    """The vault's folder or disk cannot be written."""
+
+    key = "vault_unwritable"
+
+
+class VaultFull(WitnessError):
+    """The vault's disk is full."""
+
+    key = "vault_full"
+
+
+class SegmentCorrupted(WitnessError):
+    """A segment is missing, shortened or changed."""
+
+    key = "segment_corrupted"
+
+
+class KeyMissing(WitnessError):
+    """The key is not here, or the identity given does not open it."""
+
+    key = "key_missing"
+
+
+class AgeFormatError(WitnessError):
+    """The bytes are not an age file that this reader claims (age-encryption.org/v1, X25519)."""
+
+    key = "age_format_error"
+
+
+class IdentityInvalid(WitnessError):
+    """The text is not an age X25519 identity or recipient."""
+
+    key = "identity_invalid"
+
+
+class StoreError(WitnessError):
+    """The index or a key store is damaged or was made by a newer version."""
+
+    key = "store_error"
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def disk_error(err: OSError) -> VaultFull | VaultUnwritable:
+    """Translate an operating system's error without its path."""
+    if err.errno in _FULL:
+        return VaultFull(f"errno {err.errno}")
+    return VaultUnwritable(f"errno {err.errno}")

@@ -1,0 +1,53 @@
+"""Files that survive a kill: exclusive creation, whole writes, synced folders."""
+
+import hashlib
+import os
+from pathlib import Path
+
+NEW = ".new"  # What replace() had not yet put in place.
+
+
+def create(path: Path) -> int:
+    """Create for writing, owner only; fails if it exists."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, however short the system's writes are."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_folder(path: Path) -> None:
+    """Make creations, renames and unlinks in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace(path: Path, data: bytes, *, sync: bool) -> None:
+    """Replace a file's content; a kill leaves the old or the new, whole."""
+    temporary = path.with_name(path.name + NEW)
+    temporary.unlink(missing_ok=True)
+    fd = create(temporary)
+    try:
+        write_all(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    temporary.replace(path)
+    if sync:
+        sync_folder(path.parent)
+
+
+def sha256(path: Path) -> str | None:
+    """Digest of a file's bytes in hexadecimal, or None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

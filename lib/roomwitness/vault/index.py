@@ -1,0 +1,292 @@
+"""The SQLite index: rows in, rows out. It never sees a key."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from roomwitness.policy.words import GapCause, Hold, HoldKind, Meeting, MeetingState
+
+from .errors import StoreError, VaultFull, VaultUnwritable
+from .migrations import migrate
+from .records import Gap, Receipt, Recording, Segment
+
+
+def _put(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
+
+
+def _time(value: float) -> datetime:
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _maybe(value: float | None) -> datetime | None:
+    return None if value is None else _time(value)
+
+
+class Index:
+    """Meetings, recordings, segments, gaps and receipts; safe for several threads."""
+
+    def __init__(self, path: Path, segment_path: Callable[[str, str], Path]) -> None:
+        self._path = path
+        self._segment_path = segment_path
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open or make the index, and bring it to this version.
+
+        Raises:
+            VaultUnwritable, VaultFull, StoreError.
+        """
+        with _translated():
+            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA foreign_keys=ON")
+            migrate(db)
+        self._db = db
+
+    def close(self) -> None:
+        """Fold the write-ahead log in and close."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated():
+            if self._db is None:
+                raise StoreError("the index is closed")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, _translated():
+            if self._db is None:
+                raise StoreError("the index is closed")
+            return self._db.execute(sql, values).fetchall()
+
+    def save_meeting(self, m: Meeting) -> None:
+        """Insert or replace a meeting and its holds."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO meeting VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+                " state=excluded.state, planned_start=excluded.planned_start,"
+                " planned_end=excluded.planned_end, started=excluded.started,"
+                " ended=excluded.ended, deadline=excluded.deadline, erased=excluded.erased",
+                (
+                    m.id,
+                    m.room_id,
+                    m.state,
+                    m.origin,
+                    m.booking_key,
+                    *map(_put, (m.planned_start, m.planned_end, m.started)),
+                    *map(_put, (m.ended, m.deadline, m.erased)),
+                ),
+            )
+            db.execute("DELETE FROM hold WHERE meeting = ?", (m.id,))
+            db.executemany(
+                "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?)",
+                [
+                    (
+                        h.id,
+                        m.id,
+                        place,
+                        h.kind,
+                        h.reason,
+                        _put(h.created),
+                        _put(h.review_date),
+                        _put(h.released),
+                        h.release_reason,
+                    )
+                    for place, h in enumerate(m.holds)
+                ],
+            )
+
+    def meetings(self) -> list[Meeting]:
+        """All meetings, oldest first."""
+        holds: dict[str, list[Hold]] = {}
+        for row in self._rows("SELECT * FROM hold ORDER BY meeting, place"):
+            holds.setdefault(row[1], []).append(
+                Hold(
+                    id=row[0],
+                    kind=HoldKind(row[3]),
+                    reason=row[4],
+                    created=_time(row[5]),
+                    review_date=_time(row[6]),
+                    released=_maybe(row[7]),
+                    release_reason=row[8],
+                )
+            )
+        return [
+            Meeting(
+                id=row[0],
+                room_id=row[1],
+                state=MeetingState(row[2]),
+                origin=row[3],
+                booking_key=row[4],
+                planned_start=_time(row[5]),
+                planned_end=_maybe(row[6]),
+                started=_maybe(row[7]),
+                ended=_maybe(row[8]),
+                deadline=_maybe(row[9]),
+                erased=_maybe(row[10]),
+                holds=tuple(holds.get(row[0], ())),
+            )
+            for row in self._rows("SELECT * FROM meeting ORDER BY planned_start, id")
+        ]
+
+    def save_recording(self, r: Recording) -> None:
+        """Insert a recording, or note its end."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO recording VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT (id) DO UPDATE SET ended=excluded.ended",
+                (r.id, r.meeting_id, r.camera_id, r.recipient, _put(r.started), _put(r.ended)),
+            )
+
+    def recordings(self, meeting_id: str | None = None) -> list[Recording]:
+        """The meeting's recordings, or all of those that are not erased."""
+        where = "" if meeting_id is None else " WHERE meeting = ?"
+        values = () if meeting_id is None else (meeting_id,)
+        return [
+            Recording(
+                id=row[0],
+                meeting_id=row[1],
+                camera_id=row[2],
+                recipient=row[3],
+                started=_time(row[4]),
+                ended=_maybe(row[5]),
+            )
+            for row in self._rows(f"SELECT * FROM recording{where} ORDER BY started", *values)  # noqa: S608 (two constants)
+        ]
+
+    def recording(self, recording_id: str) -> Recording | None:
+        """One recording, if it is not erased."""
+        return next((r for r in self.recordings() if r.id == recording_id), None)
+
+    def add_segment(self, s: Segment) -> None:
+        """Insert a committed segment."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                (
+                    s.id,
+                    s.recording_id,
+                    _put(s.start),
+                    _put(s.end),
+                    s.media_seconds,
+                    s.bytes,
+                    s.sha256,
+                    s.frames,
+                    s.lost_packets,
+                    s.clock_offset_s,
+                    int(s.recovered),
+                ),
+            )
+
+    def segments(self, recording_id: str) -> list[Segment]:
+        """A recording's segments in order of time."""
+        return [
+            Segment(
+                id=row[0],
+                recording_id=row[1],
+                path=self._segment_path(row[1], row[0]),
+                start=_time(row[2]),
+                end=_time(row[3]),
+                media_seconds=row[4],
+                bytes=row[5],
+                sha256=row[6],
+                frames=row[7],
+                lost_packets=row[8],
+                clock_offset_s=row[9],
+                recovered=bool(row[10]),
+            )
+            for row in self._rows(
+                "SELECT * FROM segment WHERE recording = ? ORDER BY start", recording_id
+            )
+        ]
+
+    def add_gap(self, g: Gap) -> None:
+        """Insert a gap."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO gap VALUES (?,?,?,?,?)",
+                (g.recording_id, _put(g.start), _put(g.end), g.cause, g.lost_packets),
+            )
+
+    def gaps(self, recording_id: str) -> list[Gap]:
+        """A recording's gaps in order of time."""
+        return [
+            Gap(
+                recording_id=row[0],
+                start=_time(row[1]),
+                end=_time(row[2]),
+                cause=GapCause(row[3]),
+                lost_packets=row[4],
+            )
+            for row in self._rows(
+                "SELECT * FROM gap WHERE recording = ? ORDER BY start", recording_id
+            )
+        ]
+
+    def receive(self, r: Receipt) -> None:
+        """Exchange a meeting's recordings, segments and gaps for the receipt of their erasure."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO receipt VALUES (?,?,?,?,?,?,?,?,?)",
+                (
+                    r.id,
+                    r.meeting_id,
+                    r.room_id,
+                    _put(r.erased_at),
+                    r.method,
+                    r.decision,
+                    r.recordings,
+                    r.segments,
+                    r.bytes,
+                ),
+            )
+            mine = "IN (SELECT id FROM recording WHERE meeting = ?)"
+            db.execute(f"DELETE FROM segment WHERE recording {mine}", (r.meeting_id,))  # noqa: S608
+            db.execute(f"DELETE FROM gap WHERE recording {mine}", (r.meeting_id,))  # noqa: S608
+            db.execute("DELETE FROM recording WHERE meeting = ?", (r.meeting_id,))
+
+    def receipts(self) -> list[Receipt]:
+        """All receipts, oldest first."""
+        return [
+            Receipt(
+                id=row[0],
+                meeting_id=row[1],
+                room_id=row[2],
+                erased_at=_time(row[3]),
+                method=row[4],
+                decision=row[5],
+                recordings=row[6],
+                segments=row[7],
+                bytes=row[8],
+            )
+            for row in self._rows("SELECT * FROM receipt ORDER BY erased_at")
+        ]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as err:
+        if err.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise VaultFull("the index could not be written") from None
+        raise VaultUnwritable("the index cannot be used") from None
+    except sqlite3.DatabaseError:
+        raise StoreError("the index is damaged") from None

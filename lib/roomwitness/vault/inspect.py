@@ -1,0 +1,49 @@
+"""Look into a vault from outside, read-only: nothing is created, migrated or repaired."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import age
+from .errors import StoreError
+
+_TABLES = ("meeting", "hold", "recording", "segment", "gap", "receipt")
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise StoreError("no such store here")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            yield db
+    except sqlite3.DatabaseError:
+        raise StoreError("the store cannot be read") from None
+
+
+def inspect(vault: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every row of the index, by table; times are Unix seconds.
+
+    Raises:
+        StoreError: there is no readable index.
+    """
+    with _read_only(vault / "index.db") as db:
+        return {
+            table: [dict(row) for row in db.execute(f"SELECT * FROM {table}")]  # noqa: S608 (a constant)
+            for table in _TABLES
+        }
+
+
+def export_identities(held: Path, custodian: age.Identity) -> dict[str, str]:
+    """Identity of each held recording by its id, for ``age -d -i``.
+
+    Raises:
+        StoreError: there is no readable key store.
+        KeyMissing: this custodian's identity does not open a key.
+    """
+    with _read_only(held / "held-keys.db") as db:
+        rows = db.execute("SELECT recording, custodians FROM wrap").fetchall()
+    return {row[0]: age.decrypt(row[1], [custodian]).decode() for row in rows}

@@ -1,0 +1,57 @@
+"""The schema, one script a version (``PRAGMA user_version``). Never edit one that shipped."""
+
+import sqlite3
+
+from .errors import StoreError
+
+_V1 = """
+CREATE TABLE meeting (
+    id TEXT PRIMARY KEY, room TEXT NOT NULL, state TEXT NOT NULL, origin TEXT NOT NULL,
+    booking TEXT, planned_start REAL NOT NULL, planned_end REAL, started REAL, ended REAL,
+    deadline REAL, erased REAL
+) STRICT;
+CREATE INDEX meeting_by_room ON meeting (room, state);
+CREATE TABLE hold (
+    id TEXT PRIMARY KEY, meeting TEXT NOT NULL REFERENCES meeting, place INTEGER NOT NULL,
+    kind TEXT NOT NULL, reason TEXT NOT NULL, created REAL NOT NULL, review_date REAL NOT NULL,
+    released REAL, release_reason TEXT
+) STRICT;
+CREATE INDEX hold_by_meeting ON hold (meeting, place);
+CREATE TABLE recording (
+    id TEXT PRIMARY KEY, meeting TEXT NOT NULL REFERENCES meeting, camera TEXT NOT NULL,
+    recipient TEXT NOT NULL, started REAL NOT NULL, ended REAL
+) STRICT;
+CREATE INDEX recording_by_meeting ON recording (meeting);
+CREATE TABLE segment (
+    id TEXT PRIMARY KEY, recording TEXT NOT NULL REFERENCES recording, start REAL NOT NULL,
+    "end" REAL NOT NULL, media_seconds REAL NOT NULL, bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, frames INTEGER NOT NULL, lost_packets INTEGER NOT NULL,
+    clock_offset REAL, recovered INTEGER NOT NULL
+) STRICT;
+CREATE INDEX segment_by_recording ON segment (recording, start);
+CREATE TABLE gap (
+    recording TEXT NOT NULL REFERENCES recording, start REAL NOT NULL, "end" REAL NOT NULL,
+    cause TEXT NOT NULL, lost_packets INTEGER NOT NULL
+) STRICT;
+CREATE INDEX gap_by_recording ON gap (recording, start);
+CREATE TABLE receipt (
+    id TEXT PRIMARY KEY, meeting TEXT NOT NULL UNIQUE REFERENCES meeting, room TEXT NOT NULL,
+    erased_at REAL NOT NULL, method TEXT NOT NULL, decision TEXT NOT NULL,
+    recordings INTEGER NOT NULL, segments INTEGER NOT NULL, bytes INTEGER NOT NULL
+) STRICT;
+"""
+
+SCRIPTS = (_V1,)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the index to the newest version, each step in one transaction.
+
+    Raises:
+        StoreError: it was made by a newer version than this.
+    """
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(SCRIPTS):
+        raise StoreError("the index was made by a newer version")
+    for number, script in enumerate(SCRIPTS[version:], version + 1):
+        db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")

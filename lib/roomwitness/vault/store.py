@@ -1,0 +1,355 @@
+"""The vault: what the conductor keeps meetings, recordings and segments in.
+
+Layout: ``index.db``; ``segments/<recording>/<start ms>-<segment>.mp4.age``. The key stores are
+elsewhere (see keys.py). All methods block on disk and may be called from any thread.
+"""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from roomwitness.policy.words import Meeting, MeetingState
+
+from . import age, files, recovery
+from .errors import (
+    AgeFormatError,
+    KeyMissing,
+    SegmentCorrupted,
+    VaultFull,
+    VaultUnwritable,
+    disk_error,
+)
+from .index import Index
+from .keys import KeyStore, Wraps, new_recording_key
+from .records import Gap, Receipt, Recording, Recovered, Segment
+from .writer import PART, TAIL, SegmentWriter
+
+METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
+_SUFFIX = ".mp4.age"
+# Recording stops while this much is left: erasing, holding and the custody log need some room.
+MIN_FREE_BYTES = 64 << 20
+
+
+class Vault:
+    """Everything that is on disk about meetings, except the custody log."""
+
+    def __init__(
+        self,
+        root: Path,
+        ephemeral_dir: Path,
+        held_dir: Path,
+        site: age.Identity,
+        custodians: tuple[age.Recipient, ...],
+        min_free_bytes: int = MIN_FREE_BYTES,
+    ) -> None:
+        self._root = root
+        self._min_free = min_free_bytes
+        self._segments = root / "segments"
+        self._site = site
+        self._custodians = custodians
+        self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
+        self._held = KeyStore(held_dir / "held-keys.db")
+        self._index = Index(root / "index.db", self._path)
+
+    def _path(self, recording_id: str, segment_id: str) -> Path:
+        return self._segments / recording_id / f"{segment_id}{_SUFFIX}"
+
+    def open(self) -> None:
+        """Open the index and the key stores.
+
+        Raises:
+            VaultUnwritable, VaultFull, StoreError.
+        """
+        try:
+            self._segments.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self._root / ".writable"
+            files.replace(probe, b"", sync=False)
+            probe.unlink()
+        except OSError as err:
+            raise disk_error(err) from None
+        self._index.open()
+        self._ephemeral.open()
+        self._held.open()
+
+    def close(self) -> None:
+        """Close the index and the key stores."""
+        self._index.close()
+        self._ephemeral.close()
+        self._held.close()
+
+    # Meetings
+
+    def save_meeting(self, meeting: Meeting) -> None:
+        """Keep a meeting as it is now."""
+        self._index.save_meeting(meeting)
+
+    def meetings(self) -> list[Meeting]:
+        """All meetings, the erased ones too, oldest first."""
+        return self._index.meetings()
+
+    # Recordings and segments
+
+    def begin_recording(self, meeting_id: str, camera_id: str, now: datetime) -> Recording:
+        """Make a recording with a key pair of its own; the wraps are stored before the row."""
+        recipient, wraps = new_recording_key(self._site.recipient, self._custodians)
+        recording = Recording(
+            id=secrets.token_hex(16),
+            meeting_id=meeting_id,
+            camera_id=camera_id,
+            recipient=str(recipient),
+            started=now,
+        )
+        self._ephemeral.put(recording.id, wraps)
+        self._index.save_recording(recording)
+        return recording
+
+    def end_recording(self, recording_id: str, now: datetime) -> None:
+        """Note the end; a segment that a full disk broke off is made whole if there is room."""
+        recording = self._index.recording(recording_id)
+        if recording is None:
+            return
+        self._recover_recording(recording)
+        self._index.save_recording(replace(recording, ended=now))
+
+    def recordings(self, meeting_id: str) -> list[Recording]:
+        """The meeting's recordings; none once it is erased."""
+        return self._index.recordings(meeting_id)
+
+    def segment_writer(self, recording_id: str, start: datetime) -> SegmentWriter:
+        """Open a new segment.
+
+        Raises:
+            KeyMissing: no such recording.
+            VaultFull, VaultUnwritable.
+        """
+        recording = self._index.recording(recording_id)
+        if recording is None:
+            raise KeyMissing("no such recording")
+        segment_id = f"{round(start.timestamp() * 1000):015d}-{secrets.token_hex(4)}"
+        return SegmentWriter(
+            self._path(recording_id, segment_id),
+            segment_id,
+            recording_id,
+            age.Recipient.from_string(recording.recipient),
+            self._index.add_segment,
+            self._require_room,
+        )
+
+    def _require_room(self) -> None:
+        if self.free_bytes() < self._min_free:
+            raise VaultFull("the disk's last room is kept for erasure and the custody log")
+
+    def segments(self, recording_id: str) -> list[Segment]:
+        """The committed segments in order of time."""
+        return self._index.segments(recording_id)
+
+    def add_gap(self, gap: Gap) -> None:
+        """Keep a gap."""
+        self._index.add_gap(gap)
+
+    def gaps(self, recording_id: str) -> list[Gap]:
+        """The declared gaps in order of time."""
+        return self._index.gaps(recording_id)
+
+    def covered_until(self, recording_id: str) -> datetime:
+        """Up to when segments and gaps account for the recording."""
+        recording = self._index.recording(recording_id)
+        if recording is None:
+            raise KeyMissing("no such recording")
+        ends = [s.end for s in self.segments(recording_id)]
+        ends += [g.end for g in self.gaps(recording_id)]
+        return max(ends, default=recording.started)
+
+    def read_segment(self, segment: Segment) -> Iterator[bytes]:
+        """The segment's media, decrypted in memory by the site's key.
+
+        Raises:
+            KeyMissing: the key is destroyed or lost.
+            SegmentCorrupted: it is missing, shortened or changed.
+        """
+        identity = self._identity(segment.recording_id)
+        try:
+            with segment.path.open("rb") as source:
+                yield from age.decrypt_stream(source, [identity])
+        except OSError, AgeFormatError:
+            raise SegmentCorrupted(segment=segment.id) from None
+
+    def recover(self) -> list[Recovered]:
+        """Make whole what a kill left open, and finish erasures that it broke off."""
+        recovered = []
+        for recording in self._index.recordings():
+            recovered += self._recover_recording(recording)
+        known = {recording.id for recording in self._index.recordings()}
+        for folder in self._segments.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+        erased = self._ephemeral.ids() - known
+        self._ephemeral.destroy(erased)
+        return recovered
+
+    def _recover_recording(self, recording: Recording) -> list[Recovered]:
+        folder = self._segments / recording.id
+        if not folder.is_dir():
+            return []
+        for unfinished in folder.glob(f"*{files.NEW}"):
+            unfinished.unlink()
+        listed = {segment.id for segment in self.segments(recording.id)}
+        names = {
+            path.name.removesuffix(suffix)
+            for path in folder.iterdir()
+            for suffix in (_SUFFIX + PART, _SUFFIX + TAIL, _SUFFIX)
+            if path.name.endswith(suffix)
+        }
+        found = []
+        for segment_id in sorted(names):
+            path = self._path(recording.id, segment_id)
+            if segment_id in listed:
+                path.with_name(path.name + TAIL).unlink(missing_ok=True)
+                continue
+            start = datetime.fromtimestamp(int(segment_id.split("-")[0]) / 1000, UTC)
+            try:
+                segment = recovery.reseal(
+                    path,
+                    segment_id,
+                    recording.id,
+                    start,
+                    self._identity(recording.id),
+                    self._index.add_segment,
+                )
+            except OSError, AgeFormatError, KeyMissing, VaultFull, VaultUnwritable:
+                continue  # It stays as it is; check() names it.
+            if segment is not None:
+                found.append(
+                    Recovered(recording_id=recording.id, segment_id=segment.id, bytes=segment.bytes)
+                )
+        return found
+
+    # Holds and erasure
+
+    def hold_meeting(self, meeting_id: str) -> None:
+        """Copy the custodians' wraps into the store that backups take."""
+        for recording in self.recordings(meeting_id):
+            wraps = self._ephemeral.get(recording.id)
+            if wraps is not None:
+                self._held.put(recording.id, Wraps(site=None, custodians=wraps.custodians))
+
+    def release_meeting(self, meeting_id: str) -> None:
+        """Take the wraps out of the store that backups take."""
+        self._held.destroy(r.id for r in self.recordings(meeting_id))
+
+    def erase_meeting(self, meeting: Meeting, now: datetime, decision: str) -> Receipt:
+        """Destroy the keys, then unlink the files, then exchange the rows for a receipt.
+
+        May be repeated after any failure or kill; the receipt of a finished erasure is given again.
+
+        Raises:
+            VaultUnwritable: a key or file could not be removed.
+        """
+        for receipt in self.receipts():
+            if receipt.meeting_id == meeting.id:
+                return receipt
+        recordings = self.recordings(meeting.id)
+        segments = [s for r in recordings for s in self.segments(r.id)]
+        ids = [r.id for r in recordings]
+        try:
+            self._destroy_keys(ids)
+        except VaultUnwritable:  # Perhaps for want of room, which the segments' going makes.
+            self._unlink(ids)
+            self._destroy_keys(ids)
+        self._unlink(ids)
+        receipt = Receipt(
+            id=secrets.token_hex(16),
+            meeting_id=meeting.id,
+            room_id=meeting.room_id,
+            erased_at=now,
+            method=METHOD,
+            decision=decision,
+            recordings=len(recordings),
+            segments=len(segments),
+            bytes=sum(s.bytes for s in segments),
+        )
+        self._index.receive(receipt)
+        return receipt
+
+    def _destroy_keys(self, recording_ids: list[str]) -> None:
+        self._held.destroy(recording_ids)
+        self._ephemeral.destroy(recording_ids)
+
+    def _unlink(self, recording_ids: list[str]) -> None:
+        try:
+            for recording_id in recording_ids:
+                folder = self._segments / recording_id
+                if folder.exists():
+                    shutil.rmtree(folder)
+            files.sync_folder(self._segments)
+        except OSError as err:
+            raise disk_error(err) from None
+
+    def receipts(self) -> list[Receipt]:
+        """All receipts, oldest first."""
+        return self._index.receipts()
+
+    # Keys and checks
+
+    def _identity(self, recording_id: str) -> age.Identity:
+        wraps = self._ephemeral.get(recording_id)
+        if wraps is None or wraps.site is None:
+            raise KeyMissing("the recording's key is not here")
+        return age.Identity.from_string(age.decrypt(wraps.site, [self._site]).decode())
+
+    def has_key(self, recording_id: str) -> bool:
+        """Whether the site can still read this recording."""
+        return recording_id in self._ephemeral.ids()
+
+    def export_identities(self, meeting_id: str, custodian: age.Identity) -> dict[str, str]:
+        """Each recording's identity, opened by a custodian: for ``age -d -i``.
+
+        Raises:
+            KeyMissing: the keys are destroyed, or this custodian's identity does not open them.
+        """
+        found = {}
+        for recording in self.recordings(meeting_id):
+            wraps = self._held.get(recording.id) or self._ephemeral.get(recording.id)
+            if wraps is None:
+                raise KeyMissing("the recording's key is not here")
+            found[recording.id] = age.decrypt(wraps.custodians, [custodian]).decode()
+        return found
+
+    def lost_keys(self) -> list[str]:
+        """Meetings that should be readable but have a recording without a key."""
+        here = self._ephemeral.ids() | self._held.ids()
+        live = {m.id for m in self.meetings() if m.state is not MeetingState.ERASED}
+        return sorted({r.meeting_id for r in self._index.recordings() if r.id not in here} & live)
+
+    def damaged(self) -> list[str]:
+        """Meetings with a segment whose bytes are not those that were sealed. Reads every byte."""
+        found = set()
+        for recording in self._index.recordings():
+            for segment in self.segments(recording.id):
+                if files.sha256(segment.path) != segment.sha256:
+                    found.add(recording.meeting_id)
+        # What was erased while we read is not damaged.
+        return sorted(found & {r.meeting_id for r in self._index.recordings()})
+
+    def check(self) -> list[str]:
+        """Broken invariants, by name; nothing means that all hold. Reads every segment's size."""
+        found = [f"key-missing meeting={meeting_id}" for meeting_id in self.lost_keys()]
+        for recording in self._index.recordings():
+            folder = self._segments / recording.id
+            segments = self.segments(recording.id)
+            for segment in segments:
+                size = segment.path.stat().st_size if segment.path.exists() else None
+                if size != segment.bytes:
+                    found.append(f"segment-damaged segment={segment.id}")
+            on_disk = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+            strays = on_disk - {segment.path.name for segment in segments}
+            if recording.ended is not None:
+                found += [f"segment-unlisted segment={name}" for name in sorted(strays)]
+        return found
+
+    def free_bytes(self) -> int:
+        """Free space on the vault's disk, in bytes."""
+        return shutil.disk_usage(self._root).free

@@ -1,0 +1,126 @@
+"""One open segment.
+
+``NAME.part`` grows by whole 64 KiB chunks. What waits for its chunk is kept, sealed to the same
+recipient, in ``NAME.tail``, replaced at each flush: so a kill costs at most what came after the
+last flush, and nothing is ever on disk in the clear. Creation order (Moonfire NVR, schema.md):
+part file, sync, rename, sync folder, then the row.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from . import age, files
+from .errors import disk_error
+from .records import Segment, SegmentSummary
+
+PART, TAIL = ".part", ".tail"
+OFFSET_BYTES = 8
+
+
+class SegmentWriter:
+    """Encrypts one segment to disk; used by one thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        segment_id: str,
+        recording_id: str,
+        recipient: age.Recipient,
+        commit: Callable[[Segment], None],
+        require_room: Callable[[], None],
+    ) -> None:
+        require_room()
+        self._path = path
+        self._part = path.with_name(path.name + PART)
+        self._tail = path.with_name(path.name + TAIL)
+        self._id = segment_id
+        self._recording_id = recording_id
+        self._recipient = recipient
+        self._commit = commit
+        self._require_room = require_room
+        self._sha = hashlib.sha256()
+        self._size = 0
+        self._flushed = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._fd = files.create(self._part)
+            files.sync_folder(path.parent)
+            self._encryptor = age.Encryptor([recipient], self._put)
+        except OSError as err:
+            raise disk_error(err) from None
+
+    def _put(self, data: bytes) -> None:
+        files.write_all(self._fd, data)
+        self._sha.update(data)
+        self._size += len(data)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take plaintext.
+
+        Raises:
+            VaultFull, VaultUnwritable: abort the segment; what was flushed is safe.
+        """
+        try:
+            self._encryptor.write(data)
+        except OSError as err:
+            raise disk_error(err) from None
+
+    def flush(self) -> None:
+        """Make all that was written survive a kill of this process.
+
+        Raises:
+            VaultFull, VaultUnwritable: the flush before this one still stands.
+        """
+        sealed, pending = self._encryptor.sealed, self._encryptor.pending
+        if sealed + len(pending) == self._flushed:
+            return
+        self._require_room()
+        tail = age.encrypt(sealed.to_bytes(OFFSET_BYTES) + pending, [self._recipient])
+        try:
+            files.replace(self._tail, tail, sync=False)
+        except OSError as err:
+            raise disk_error(err) from None
+        self._flushed = sealed + len(pending)
+
+    def close(self, summary: SegmentSummary) -> Segment:
+        """Seal the last chunk, sync, name, and list the segment.
+
+        Raises:
+            VaultFull, VaultUnwritable: what was flushed is safe and is recovered later.
+        """
+        try:
+            self.flush()
+            self._encryptor.finish()
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._part.rename(self._path)
+            files.sync_folder(self._path.parent)
+            segment = Segment(
+                id=self._id,
+                recording_id=self._recording_id,
+                path=self._path,
+                start=summary.start,
+                end=summary.end,
+                media_seconds=summary.media_seconds,
+                bytes=self._size,
+                sha256=self._sha.hexdigest(),
+                frames=summary.frames,
+                lost_packets=summary.lost_packets,
+                clock_offset_s=summary.clock_offset_s,
+            )
+            self._commit(segment)
+            self._tail.unlink(missing_ok=True)
+        except OSError as err:
+            raise disk_error(err) from None
+        return segment
+
+    def abort(self) -> None:
+        """Let go of the file; what was flushed stays for recovery, an empty one goes."""
+        try:
+            os.close(self._fd)
+            if not self._flushed:
+                self._part.unlink(missing_ok=True)
+        except OSError as err:
+            raise disk_error(err) from None

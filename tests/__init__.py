@@ -1,0 +1,1 @@
+"""Tests in layers: lib (no Home Assistant), integration (its core), e2e (a real server)."""

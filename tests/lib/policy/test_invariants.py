@@ -1,0 +1,139 @@
+"""DESIGN.md's invariants as a state machine: time both ways, restarts anywhere, any calendar."""
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from roomwitness.policy import meeting as events
+from roomwitness.policy.errors import TransitionNotAllowed
+from roomwitness.policy.reconcile import Create, plan
+from roomwitness.policy.retention import due
+from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault.index import Index
+
+T = datetime(2026, 10, 24, 22, 0, tzinfo=UTC)  # The night in which Sweden's clocks go back.
+S = MeetingState
+minutes = st.integers(-90, 240).map(lambda m: timedelta(minutes=m))
+
+
+class Rooms(RuleBasedStateMachine):
+    """One room; meetings live in a real index, so that a restart forgets everything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.ids = count()
+        self.now = T
+        self.policy = RoomPolicy(lead=timedelta(minutes=2), review_window=timedelta(minutes=30))
+        self.calendar: dict[str, Booking] = {}
+        self.ever_held_open: set[str] = set()
+        self.open()
+
+    def open(self) -> None:
+        self.index = Index(Path(self.folder.name) / "index.db", lambda _r, _s: Path())
+        self.index.open()
+
+    def teardown(self) -> None:
+        self.index.close()
+        self.folder.cleanup()
+
+    def meetings(self) -> dict[str, Meeting]:
+        return {m.id: m for m in self.index.meetings()}
+
+    def apply(self, meeting: Meeting, event: events.Event) -> None:
+        self.index.save_meeting(events.advance(meeting, event, self.now, self.policy))
+
+    @rule(uid=st.sampled_from("abc"), start=minutes, length=st.integers(-10, 90))
+    def book(self, uid: str, start: timedelta, length: int) -> None:
+        begin = self.now + start
+        self.calendar[uid] = Booking(uid=uid, start=begin, end=begin + timedelta(minutes=length))
+
+    @rule(uid=st.sampled_from("abc"))
+    def cancel(self, uid: str) -> None:
+        self.calendar.pop(uid, None)
+
+    @rule(step=minutes)
+    def time_moves(self, step: timedelta) -> None:
+        self.now += step
+        self.tick()
+
+    @rule()
+    def restart(self) -> None:
+        self.index.close()
+        self.open()
+
+    @rule()
+    def start_by_hand(self) -> None:
+        if not any(m.state in RUNNING for m in self.meetings().values()):
+            meeting = Meeting(
+                id=f"m{next(self.ids)}", room_id="r", origin="manual", planned_start=self.now
+            )
+            self.apply(meeting, events.Start())
+
+    @precondition(lambda self: self.meetings())
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        known = self.meetings()
+        meeting = known[data.draw(st.sampled_from(sorted(known)))]
+        happenings: list[events.Event] = [
+            events.ReportThreat(f"h{next(self.ids)}"),
+            events.End(),
+            events.Pause(),
+            events.Resume(),
+            events.HandOver(),
+            events.Erase(),
+            *(events.ReleaseHold(hold.id, "why") for hold in meeting.open_holds),
+        ]
+        event = data.draw(st.sampled_from(happenings))
+        try:
+            self.apply(meeting, event)
+        except TransitionNotAllowed:
+            assert self.meetings()[meeting.id] == meeting
+
+    @rule()
+    def tick(self) -> None:
+        result = plan(
+            "r",
+            self.calendar.values(),
+            self.meetings().values(),
+            self.now,
+            self.policy,
+            lambda: f"m{next(self.ids)}",
+        )
+        for step in result.steps:
+            if isinstance(step, Create):
+                self.index.save_meeting(step.meeting)
+            else:
+                self.apply(self.meetings()[step.meeting_id], step.event)
+        for meeting in due(self.meetings().values(), self.now):
+            self.apply(meeting, events.Erase())
+        late = [
+            m
+            for m in self.meetings().values()
+            if m.state in (S.REVIEW, S.RELEASED) and m.deadline and m.deadline <= self.now
+        ]
+        assert not late, "not held, past its deadline, and still readable"
+
+    @invariant()
+    def a_held_meeting_is_never_erased(self) -> None:
+        for meeting in self.meetings().values():
+            assert not (meeting.held and meeting.state in (S.ERASED, S.REVIEW, S.RELEASED))
+
+    @invariant()
+    def one_meeting_at_a_time(self) -> None:
+        assert sum(m.state in RUNNING for m in self.meetings().values()) <= 1
+
+    @invariant()
+    def what_is_over_has_a_deadline_or_a_hold(self) -> None:
+        for meeting in self.meetings().values():
+            if meeting.ended is not None and meeting.state is not S.ERASED:
+                assert meeting.held or meeting.deadline is not None
+
+
+TestRooms = Rooms.TestCase
+TestRooms.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -1,0 +1,112 @@
+"""A vault in a folder, and ways to hurt it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from roomwitness.policy.words import Meeting, MeetingState
+from roomwitness.vault import Recording, Segment, SegmentSummary, Vault, age
+
+T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+SITE, CUSTODIAN = age.generate_identity(), age.generate_identity()
+
+
+@dataclass
+class Place:
+    """Folders of one vault, and shorthand for what the conductor does with it."""
+
+    root: Path
+
+    @property
+    def ephemeral(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def held(self) -> Path:
+        return self.root / "held"
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "vault"
+
+    def open(self, min_free: int = 0) -> Vault:
+        folders = self.folder, self.ephemeral, self.held
+        vault = Vault(*folders, SITE, (CUSTODIAN.recipient,), min_free_bytes=min_free)
+        vault.open()
+        return vault
+
+    def bytes_everywhere(self) -> bytes:
+        return b"".join(p.read_bytes() for p in sorted(self.root.rglob("*")) if p.is_file())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def vault(place: Place) -> Iterator[Vault]:
+    opened = place.open()
+    yield opened
+    opened.close()
+
+
+def meeting(meeting_id: str = "m1", state: MeetingState = MeetingState.REVIEW) -> Meeting:
+    return Meeting(
+        id=meeting_id, room_id="r1", state=state, origin="manual", planned_start=T, started=T
+    )
+
+
+def begin(vault: Vault, meeting_id: str = "m1") -> Recording:
+    vault.save_meeting(meeting(meeting_id))
+    return vault.begin_recording(meeting_id, "c1", T)
+
+
+def write(vault: Vault, recording: Recording, data: bytes, second: int = 0) -> Segment:
+    start = T + timedelta(seconds=second)
+    writer = vault.segment_writer(recording.id, start)
+    writer.write(data)
+    writer.flush()
+    return writer.close(summary(second))
+
+
+def summary(second: int = 0) -> SegmentSummary:
+    start = T + timedelta(seconds=second)
+    return SegmentSummary(
+        start=start, end=start + timedelta(seconds=6), media_seconds=6.0, frames=60, lost_packets=0
+    )
+
+
+def killed_at(step: int, work: Callable[[], None]) -> bool:
+    """Run ``work`` in a child that dies by SIGKILL at its ``step``-th touch of a file.
+
+    Returns whether it died; False says that the work was done before.
+    """
+    pid = os.fork()
+    if pid == 0:
+        left = step
+
+        def hook(event: str, _args: tuple[object, ...]) -> None:
+            nonlocal left
+            if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"):
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(hook)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the child failed by itself"
+    return False

@@ -1,0 +1,226 @@
+"""A kill at any instant loses nothing that was flushed, and never brings back what was erased."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from roomwitness.policy.words import MeetingState
+from roomwitness.vault import Recording, Vault, age, files
+from roomwitness.vault.errors import KeyMissing, VaultFull
+
+from .conftest import CUSTODIAN, SITE, Place, T, begin, killed_at, meeting, summary
+
+PIECE = bytes(range(256)) * 120  # 30 KiB: two flushes to a chunk.
+
+
+def all_media(vault: Vault, recording: Recording) -> bytes:
+    return b"".join(b"".join(vault.read_segment(s)) for s in vault.segments(recording.id))
+
+
+def test_killed_anywhere_while_writing(place: Place) -> None:
+    """Each touch of a file in turn is where the writer dies."""
+    progress = place.root / "progress"
+    step = 0
+    while True:
+        vault = place.open()
+        recording = begin(vault, f"m{step}")
+        vault.close()
+        progress.write_bytes(b"")
+        fd = os.open(progress, os.O_WRONLY)
+
+        def work(recording: Recording = recording, fd: int = fd) -> None:
+            victim = place.open()
+            for second in (0, 10):
+                writer = victim.segment_writer(recording.id, T + timedelta(seconds=second))
+                for _ in range(3):
+                    writer.write(PIECE)
+                    writer.flush()
+                    os.write(fd, b".")
+                writer.close(summary(second))
+
+        died = killed_at(step, work)
+        os.close(fd)
+        promised = progress.stat().st_size * len(PIECE)
+        vault = place.open()
+        vault.recover()
+        found = all_media(vault, recording)
+        assert len(found) >= promised
+        assert found == PIECE * (len(found) // len(PIECE))
+        assert vault.recover() == []
+        vault.end_recording(recording.id, T + timedelta(minutes=1))
+        assert vault.check() == []
+        vault.close()
+        if not died:
+            break
+        step += 1
+    assert step > 20, "the writer touches more files than that"
+
+
+def test_killed_anywhere_while_erasing(place: Place) -> None:
+    step = 0
+    while True:
+        vault = place.open()
+        recording = begin(vault, f"m{step}")
+        writer = vault.segment_writer(recording.id, T)
+        writer.write(PIECE)
+        segment = writer.close(summary())
+        vault.hold_meeting(f"m{step}")
+        vault.close()
+
+        def work(number: int = step) -> None:
+            victim = place.open()
+            victim.erase_meeting(meeting(f"m{number}"), T, "d")
+            victim.close()
+
+        died = killed_at(step, work)
+        vault = place.open()
+        vault.recover()
+        receipt = vault.erase_meeting(meeting(f"m{step}"), T, "d")
+        assert receipt.meeting_id == f"m{step}"
+        assert not segment.path.exists()
+        with pytest.raises(KeyMissing):
+            b"".join(vault.read_segment(segment))
+        assert [r for r in vault.receipts() if r.meeting_id == f"m{step}"] == [receipt]
+        assert vault.export_identities(f"m{step}", CUSTODIAN) == {}
+        vault.close()
+        if not died:
+            break
+        step += 1
+    assert step > 5
+
+
+def test_sigkill_from_outside_in_full_flow(tmp_path: Path) -> None:
+    """The real signal at an arbitrary moment of a real process that writes as fast as it can."""
+    script = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from roomwitness.vault import Vault, age
+root, site, recipient, recording = Path(sys.argv[1]), *sys.argv[2:]
+vault = Vault(root / "vault", root / "cache", root / "held", age.Identity.from_string(site),
+              (age.Recipient.from_string(recipient),))
+vault.open()
+writer = vault.segment_writer(recording, datetime.now(UTC))
+while True:
+    writer.write(bytes(5000)); writer.flush(); print(".", end="", flush=True)
+"""
+    place = Place(tmp_path)
+    for pause in (0.01, 0.05, 0.12):
+        vault = place.open()
+        recording = begin(vault, f"m{pause}")
+        vault.close()
+        with subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                script,
+                str(tmp_path),
+                str(SITE),
+                str(CUSTODIAN.recipient),
+                recording.id,
+            ],
+            stdout=subprocess.PIPE,
+        ) as child:
+            assert child.stdout is not None
+            child.stdout.read(3)
+            try:
+                child.wait(pause)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+            promised = 5000 * (3 + len(child.stdout.read()))
+        vault = place.open()
+        (recovered,) = vault.recover()
+        assert recovered.recording_id == recording.id
+        (segment,) = vault.segments(recording.id)
+        assert segment.recovered
+        assert len(all_media(vault, recording)) >= promised
+        vault.close()
+
+
+class FullDisk:
+    """Writes fail with ENOSPC once so many bytes were written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+        self.room = room
+        self._write = os.write
+        monkeypatch.setattr(files.os, "write", self)
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if self.room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self._write(fd, bytes(data)[: self.room])
+        self.room -= written
+        return written
+
+
+@pytest.mark.parametrize("room", [0, 100, 40_000, 70_000, 140_000, 200_000])
+def test_a_full_disk_keeps_what_was_flushed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    vault = place.open()
+    recording = begin(vault)
+    flushed = 0
+    with monkeypatch.context() as patch:
+        FullDisk(patch, room)
+        while True:
+            try:
+                if not flushed:
+                    writer = vault.segment_writer(recording.id, T)
+                writer.write(PIECE)
+                writer.flush()
+            except VaultFull:
+                break
+            flushed += len(PIECE)
+        if flushed:
+            writer.abort()
+    vault.end_recording(recording.id, T + timedelta(seconds=9))
+    assert len(all_media(vault, recording)) >= flushed
+    vault.close()
+
+
+@pytest.mark.parametrize("min_free", [0, 100_000])
+def test_a_really_full_disk(small_disk: Path, min_free: int) -> None:
+    """A file system of its own, filled up: the index, the keys and what was flushed survive."""
+    small = Place(small_disk)
+    vault = small.open(min_free)
+    recording = begin(vault)
+    flushed = 0
+    writer = vault.segment_writer(recording.id, T)
+    try:
+        while flushed < 2_000_000:
+            writer.write(PIECE)
+            writer.flush()
+            flushed += len(PIECE)
+    except VaultFull:
+        writer.abort()
+    vault.close()
+    vault = small.open()
+    vault.recover()
+    assert vault.has_key(recording.id)
+    # There is no room to seal it again yet: it waits as it is, and erasure works all the same.
+    assert vault.erase_meeting(meeting(), T, "").recordings == 1
+    other = begin(vault, "m2")
+    writer = vault.segment_writer(other.id, T)
+    writer.write(PIECE)
+    writer.close(summary())
+    assert all_media(vault, other) == PIECE
+    vault.close()
+    assert 0 < flushed < 1_000_000
+
+
+def test_an_erasure_finished_by_a_later_try_removes_strays(place: Place) -> None:
+    vault = place.open()
+    begin(vault)
+    stray = place.folder / "segments" / ("f" * 32)
+    stray.mkdir()
+    (stray / "x.mp4.age").write_bytes(age.encrypt(b"", [SITE.recipient]))
+    vault.recover()
+    assert not stray.exists()
+    assert vault.meetings()[0].state is MeetingState.REVIEW
+    vault.close()
