@@ -6,7 +6,7 @@ elsewhere (see keys.py). All methods block on disk and may be called from any th
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -324,11 +324,16 @@ class Vault:
         live = {m.id for m in self.meetings() if m.state is not MeetingState.ERASED}
         return sorted({r.meeting_id for r in self._index.recordings() if r.id not in here} & live)
 
-    def damaged(self) -> list[str]:
-        """Meetings with a segment whose bytes are not those that were sealed. Reads every byte."""
+    def damaged(self, stop: Callable[[], bool] = lambda: False) -> list[str]:
+        """Meetings with a segment whose bytes are not those that were sealed.
+
+        Reads every byte, so it takes its time; ``stop`` is asked before each segment.
+        """
         found = set()
         for recording in self._index.recordings():
             for segment in self.segments(recording.id):
+                if stop():
+                    return []
                 if files.sha256(segment.path) != segment.sha256:
                     found.add(recording.meeting_id)
         # What was erased while we read is not damaged.

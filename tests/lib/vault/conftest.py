@@ -1,5 +1,6 @@
 """A vault in a folder, and ways to hurt it."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -83,30 +84,32 @@ def summary(second: int = 0) -> SegmentSummary:
     )
 
 
-def killed_at(step: int, work: Callable[[], None]) -> bool:
+_fork = multiprocessing.get_context("forkserver")
+_fork.set_forkserver_preload(["tests.lib.vault.conftest"])
+
+
+def killed_at[*Ts](step: int, work: Callable[[*Ts], None], *args: *Ts) -> bool:
     """Run ``work`` in a child that dies by SIGKILL at its ``step``-th touch of a file.
 
     Returns whether it died; False says that the work was done before.
     """
-    pid = os.fork()
-    if pid == 0:
-        left = step
+    child = _fork.Process(target=_doomed, args=(step, work, args))
+    child.start()
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL), "the child failed by itself"
+    return child.exitcode != 0
 
-        def hook(event: str, _args: tuple[object, ...]) -> None:
-            nonlocal left
-            if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"):
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
 
-        try:
-            sys.addaudithook(hook)
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return True
-    assert os.WEXITSTATUS(status) == 0, "the child failed by itself"
-    return False
+def _doomed(step: int, work: Callable[..., None], args: tuple[object, ...]) -> None:
+    left = step
+
+    def hook(event: str, _args: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    work(*args)
+    os._exit(0)

@@ -23,29 +23,28 @@ def all_media(vault: Vault, recording: Recording) -> bytes:
     return b"".join(b"".join(vault.read_segment(s)) for s in vault.segments(recording.id))
 
 
+def write_two(place: Place, recording_id: str, progress: Path) -> None:
+    vault = place.open()
+    with progress.open("wb", buffering=0) as told:
+        for second in (0, 10):
+            writer = vault.segment_writer(recording_id, T + timedelta(seconds=second))
+            for _ in range(3):
+                writer.write(PIECE)
+                writer.flush()
+                told.write(b".")
+            writer.close(summary(second))
+
+
 def test_killed_anywhere_while_writing(place: Place) -> None:
     """Each touch of a file in turn is where the writer dies."""
     progress = place.root / "progress"
-    step = 0
-    while True:
+    step, died = 0, True
+    while died:
         vault = place.open()
         recording = begin(vault, f"m{step}")
         vault.close()
         progress.write_bytes(b"")
-        fd = os.open(progress, os.O_WRONLY)
-
-        def work(recording: Recording = recording, fd: int = fd) -> None:
-            victim = place.open()
-            for second in (0, 10):
-                writer = victim.segment_writer(recording.id, T + timedelta(seconds=second))
-                for _ in range(3):
-                    writer.write(PIECE)
-                    writer.flush()
-                    os.write(fd, b".")
-                writer.close(summary(second))
-
-        died = killed_at(step, work)
-        os.close(fd)
+        died = killed_at(step, write_two, place, recording.id, progress)
         promised = progress.stat().st_size * len(PIECE)
         vault = place.open()
         vault.recover()
@@ -56,41 +55,37 @@ def test_killed_anywhere_while_writing(place: Place) -> None:
         vault.end_recording(recording.id, T + timedelta(minutes=1))
         assert vault.check() == []
         vault.close()
-        if not died:
-            break
         step += 1
     assert step > 20, "the writer touches more files than that"
 
 
+def erase(place: Place, meeting_id: str) -> None:
+    vault = place.open()
+    vault.erase_meeting(meeting(meeting_id), T, "d")
+    vault.close()
+
+
 def test_killed_anywhere_while_erasing(place: Place) -> None:
-    step = 0
-    while True:
+    step, died = 0, True
+    while died:
+        meeting_id = f"m{step}"
         vault = place.open()
-        recording = begin(vault, f"m{step}")
+        recording = begin(vault, meeting_id)
         writer = vault.segment_writer(recording.id, T)
         writer.write(PIECE)
         segment = writer.close(summary())
-        vault.hold_meeting(f"m{step}")
+        vault.hold_meeting(meeting_id)
         vault.close()
-
-        def work(number: int = step) -> None:
-            victim = place.open()
-            victim.erase_meeting(meeting(f"m{number}"), T, "d")
-            victim.close()
-
-        died = killed_at(step, work)
+        died = killed_at(step, erase, place, meeting_id)
         vault = place.open()
         vault.recover()
-        receipt = vault.erase_meeting(meeting(f"m{step}"), T, "d")
-        assert receipt.meeting_id == f"m{step}"
+        receipt = vault.erase_meeting(meeting(meeting_id), T, "d")
         assert not segment.path.exists()
         with pytest.raises(KeyMissing):
             b"".join(vault.read_segment(segment))
-        assert [r for r in vault.receipts() if r.meeting_id == f"m{step}"] == [receipt]
-        assert vault.export_identities(f"m{step}", CUSTODIAN) == {}
+        assert [r for r in vault.receipts() if r.meeting_id == meeting_id] == [receipt]
+        assert vault.export_identities(meeting_id, CUSTODIAN) == {}
         vault.close()
-        if not died:
-            break
         step += 1
     assert step > 5
 

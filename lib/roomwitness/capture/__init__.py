@@ -1,0 +1,22 @@
+"""Capture: RTSP to keyframe-aligned fragments to segments. It knows no vault."""
+
+from .errors import CaptureError
+from .host import CaptureHost
+from .probe import StreamInfo, probe
+from .recorder import Recorder, Timeouts
+from .sink import SegmentOut, SegmentSink
+from .source import StreamSource
+from .status import CaptureStatus
+
+__all__ = [
+    "CaptureError",
+    "CaptureHost",
+    "CaptureStatus",
+    "Recorder",
+    "SegmentOut",
+    "SegmentSink",
+    "StreamInfo",
+    "StreamSource",
+    "Timeouts",
+    "probe",
+]

@@ -1,0 +1,44 @@
+"""Up to when a recording is accounted for, and why the rest is missing."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from roomwitness.policy.words import GapCause
+
+_A_PICTURE = timedelta(seconds=1)
+
+type Declare = Callable[[datetime, datetime, GapCause, int], None]
+
+
+class Coverage:
+    """Declares every interval that no segment covers, cause by cause."""
+
+    def __init__(self, start: datetime, cause: GapCause, declare: Declare) -> None:
+        self._until = start
+        self._cause = cause
+        self._declare = declare
+        self._failing = False
+
+    def broken(self, cause: GapCause, now: datetime) -> None:
+        """From ``now`` on the cause is this; what was missing before keeps its own."""
+        if cause is not self._cause:
+            self.resumed(now)
+            self._cause = cause
+        self._failing = True
+
+    def resumed(self, start: datetime) -> None:
+        """Media goes on from here: what is missing before it is declared."""
+        if start > self._until:
+            self._declare(self._until, start, self._cause, 0)
+            self._until = start
+
+    def recorded(self, end: datetime, next_cause: GapCause) -> None:
+        """A segment covers up to ``end``; if nothing follows, it is for ``next_cause``."""
+        self._until = max(self._until, end)
+        self._cause = next_cause
+        self._failing = False
+
+    def finish(self, now: datetime) -> None:
+        """Nothing more comes: declare the rest, unless it is only a picture that was on its way."""
+        if self._failing or now - self._until > _A_PICTURE:
+            self.resumed(now)

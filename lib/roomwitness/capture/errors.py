@@ -1,0 +1,65 @@
+"""What can go wrong between a camera and us. No message holds an address or a credential."""
+
+from typing import ClassVar
+
+from roomwitness.errors import WitnessError
+from roomwitness.policy.words import GapCause
+
+
+class CaptureError(WitnessError):
+    """Base of capture's errors; ``cause`` is what the gap is declared with."""
+
+    key = "stream_protocol_error"
+    cause: ClassVar[GapCause] = GapCause.PROTOCOL_ERROR
+
+
+class CameraUnreachable(CaptureError):
+    """No connection within the time allowed."""
+
+    key = "camera_unreachable"
+    cause = GapCause.CAMERA_UNREACHABLE
+
+
+class CameraAuthFailed(CaptureError):
+    """The camera refuses the user name or password."""
+
+    key = "camera_auth_failed"
+    cause = GapCause.CAMERA_AUTH
+
+
+class StreamNotFound(CaptureError):
+    """The camera has no stream at this address."""
+
+    key = "stream_not_found"
+    cause = GapCause.CAMERA_UNREACHABLE
+
+
+class StreamUnsupported(CaptureError):
+    """The stream's codec or transport is none that we record."""
+
+    key = "stream_unsupported"
+
+
+class StreamStalled(CaptureError):
+    """The connection stands, but no picture comes."""
+
+    key = "stream_stalled"
+    cause = GapCause.STALLED
+
+
+class StreamNoKeyframe(CaptureError):
+    """Pictures come, but none that can be decoded by itself."""
+
+    key = "stream_no_keyframe"
+    cause = GapCause.NO_KEYFRAME
+
+
+class ConnectionLost(CaptureError):
+    """The camera closed the connection."""
+
+    key = "camera_unreachable"
+    cause = GapCause.CONNECTION_LOST
+
+
+class StreamProtocolError(CaptureError):
+    """The camera said something that is not RTSP, RTP or the codec that it announced."""

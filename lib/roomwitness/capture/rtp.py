@@ -1,0 +1,121 @@
+"""RTP and RTCP (RFC 3550): sequence and timestamp accounting, sender reports."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+_NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+_SENDER_REPORT, _BYE = 200, 203
+
+
+class Depacketizer(Protocol):
+    """Turns the payloads of one track into access units."""
+
+    def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
+        """Take one payload; ``time`` is the unwrapped RTP timestamp."""
+        ...
+
+    def lose(self) -> None:
+        """Packets are missing before the next payload."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReport:
+    """The camera's wall clock ``wall`` at the unwrapped RTP timestamp ``time``."""
+
+    wall: datetime
+    time: int
+    arrived: datetime
+
+
+class Track:
+    """One RTP stream: counts what is lost, unwraps time, feeds the depacketizer."""
+
+    def __init__(self, payload_type: int, clock_rate: int, depacketizer: Depacketizer) -> None:
+        self.clock_rate = clock_rate
+        self.lost = 0
+        self.report: SenderReport | None = None
+        self._payload_type = payload_type
+        self._depacketizer = depacketizer
+        self._sequence: int | None = None
+        self._time: int | None = None
+
+    def rtp(self, view: memoryview, start: int, end: int) -> None:
+        """Take one RTP packet (section 5.1); what is malformed counts as not received."""
+        if end - start < 12 or view[start] >> 6 != 2:
+            return
+        first, second = view[start], view[start + 1]
+        if second & 0x7F != self._payload_type:
+            return
+        sequence = view[start + 2] << 8 | view[start + 3]
+        body = start + 12 + 4 * (first & 15)
+        if first & 0x10:
+            if body + 4 > end:
+                return
+            body += 4 + 4 * (view[body + 2] << 8 | view[body + 3])
+        if first & 0x20:
+            end -= view[end - 1]
+        if body >= end:
+            return
+        previous = self._sequence
+        if previous is not None:
+            step = (sequence - previous) & 0xFFFF
+            if step != 1:
+                if step == 0 or step > 0x8000:
+                    return  # A repeated or late packet: over TCP only a confused sender's.
+                self.lost += step - 1
+                self._depacketizer.lose()
+        self._sequence = sequence
+        time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
+        self._depacketizer.push(view, body, end, time, second >= 0x80)
+
+    def _unwrap(self, low: int) -> int:
+        last = self._time
+        if last is None:
+            self._time = low
+            return low
+        delta = (low - last + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        time = last + delta
+        if delta > 0:
+            self._time = time
+        return time
+
+    def rtcp(self, view: memoryview, start: int, end: int, now: datetime) -> bool:
+        """Take a compound RTCP packet (section 6); returns whether the sender said goodbye."""
+        while end - start >= 8:
+            if view[start] >> 6 != 2:
+                return False
+            kind = view[start + 1]
+            stop = start + 4 + 4 * int.from_bytes(view[start + 2 : start + 4])
+            if stop > end:
+                return False
+            if kind == _SENDER_REPORT and stop - start >= 28 and self._time is not None:
+                self._take_report(view, start, now)
+            elif kind == _BYE:
+                return True
+            start = stop
+        return False
+
+    def _take_report(self, view: memoryview, start: int, now: datetime) -> None:
+        seconds = int.from_bytes(view[start + 8 : start + 12])
+        fraction = int.from_bytes(view[start + 12 : start + 16])
+        if not seconds:
+            return  # Section 6.4.1: a sender without a wall clock.
+        low, last = int.from_bytes(view[start + 16 : start + 20]), self._time or 0
+        time = last + (low - last + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        wall = _NTP_EPOCH + timedelta(seconds=seconds + fraction / (1 << 32))
+        self.report = SenderReport(wall, time, now)
+
+    def wall(self, time: int) -> datetime | None:
+        """The camera's wall clock at an unwrapped timestamp, once it has reported."""
+        if self.report is None:
+            return None
+        return self.report.wall + timedelta(seconds=(time - self.report.time) / self.clock_rate)
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """Camera's wall clock minus ours in seconds, as of the last report."""
+        if self.report is None:
+            return None
+        return (self.report.wall - self.report.arrived).total_seconds()

@@ -1,0 +1,113 @@
+"""The parts of a session description (RFC 8866) that a recorder needs."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+from .errors import StreamProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One ``m=`` section. ``control`` is absolute; ``parameters`` are those of ``a=fmtp``."""
+
+    kind: str
+    payload_type: int
+    encoding: str
+    clock_rate: int
+    channels: int
+    control: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A presentation: its own control address and its media."""
+
+    control: str
+    media: tuple[Media, ...]
+
+    def first(self, kind: str, encoding: str) -> Media | None:
+        """The first media of this kind in this encoding."""
+        return next((m for m in self.media if m.kind == kind and m.encoding == encoding), None)
+
+
+# RFC 3551, table 4 and 5: what a description may leave out.
+_STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 26: ("JPEG", 90000)}
+
+
+def parse(text: str, base: str) -> Description:
+    """Read a description; ``base`` is Content-Base, Content-Location or the request's address.
+
+    Raises:
+        StreamProtocolError: it is none.
+    """
+    sections: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("m="):
+            sections.append([])
+        sections[-1].append(line.strip())
+    if not sections[0] or not sections[0][0].startswith("v="):
+        raise StreamProtocolError("not a session description")
+    try:
+        media = tuple(_media(lines, base) for lines in sections[1:])
+    except ValueError, IndexError:
+        raise StreamProtocolError("a malformed session description") from None
+    return Description(_control(_attribute(sections[0], "control"), base), media)
+
+
+def _media(lines: list[str], base: str) -> Media:
+    words = lines[0][2:].split()
+    payload_type = int(words[3])
+    encoding, rate = _STATIC.get(payload_type, ("", 90000))
+    channels = 1
+    for value in _attributes(lines, "rtpmap"):
+        number, _, mapping = value.partition(" ")
+        if int(number) == payload_type:
+            parts = mapping.strip().split("/")
+            encoding, rate = parts[0].upper(), int(parts[1])
+            channels = int(parts[2]) if len(parts) > 2 else 1
+    parameters: dict[str, str] = {}
+    for value in _attributes(lines, "fmtp"):
+        number, _, rest = value.partition(" ")
+        if int(number) == payload_type:
+            for item in rest.split(";"):
+                name, _, content = item.strip().partition("=")
+                parameters[name.lower()] = content.strip()
+    if rate <= 0:
+        raise ValueError("a clock that stands still")
+    control = _control(_attribute(lines, "control"), base)
+    return Media(words[0], payload_type, encoding, rate, channels, control, parameters)
+
+
+def _attributes(lines: list[str], name: str) -> list[str]:
+    return [line[len(name) + 3 :].strip() for line in lines if line.startswith(f"a={name}:")]
+
+
+def _attribute(lines: list[str], name: str) -> str | None:
+    return next(iter(_attributes(lines, name)), None)
+
+
+def _control(value: str | None, base: str) -> str:
+    """RFC 2326, C.1.1, as servers mean it: a relative address is below the base."""
+    if not value or value == "*":
+        return base
+    if "://" in value:
+        return value
+    if value.startswith("/"):
+        return urljoin(base.replace("rtsp://", "http://", 1), value).replace("http", "rtsp", 1)
+    return f"{base.rstrip('/')}/{value}"
+
+
+def parameter_sets(media: Media) -> tuple[bytes, bytes] | None:
+    """SPS and PPS from ``sprop-parameter-sets`` (RFC 6184, 8.1), if both are there."""
+    sets = []
+    for text in media.parameters.get("sprop-parameter-sets", "").split(","):
+        try:
+            sets.append(base64.b64decode(text + "=" * (-len(text) % 4)))
+        except binascii.Error:
+            return None
+    sps = next((s for s in sets if s and s[0] & 31 == 7), None)
+    pps = next((s for s in sets if s and s[0] & 31 == 8), None)
+    return (sps, pps) if sps and pps else None

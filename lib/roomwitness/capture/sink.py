@@ -1,0 +1,53 @@
+"""Where media goes. Capture knows no vault: the conductor gives it something of this shape."""
+
+from datetime import datetime
+from typing import Protocol
+
+from roomwitness.policy.words import GapCause
+
+from .status import CaptureStatus
+
+
+class SegmentOut(Protocol):
+    """One open segment; may raise any ``WitnessError`` when the disk fails."""
+
+    def write(self, data: bytes) -> None:
+        """Take media."""
+        ...
+
+    def flush(self) -> None:
+        """Make what was written survive a kill."""
+        ...
+
+    def close(
+        self,
+        *,
+        start: datetime,
+        end: datetime,
+        media_seconds: float,
+        frames: int,
+        lost_packets: int,
+        clock_offset_s: float | None,
+    ) -> None:
+        """Seal and list the segment."""
+        ...
+
+    def abort(self) -> None:
+        """Let go of it after a failure; what was flushed stays."""
+        ...
+
+
+class SegmentSink(Protocol):
+    """Takes a recording's segments, gaps and status; called in capture's thread."""
+
+    def open(self, start: datetime) -> SegmentOut:
+        """Begin a segment."""
+        ...
+
+    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
+        """Declare a missing interval."""
+        ...
+
+    def status(self, status: CaptureStatus) -> None:
+        """Take the newest status."""
+        ...

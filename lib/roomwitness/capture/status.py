@@ -1,0 +1,16 @@
+"""How a camera's recording goes, for the face to show."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureStatus:
+    """A snapshot; ``frames`` and ``bytes`` (of media) count since the recorder started."""
+
+    state: Literal["connecting", "recording", "failed"]
+    error_key: str | None = None
+    frames: int = 0
+    bytes: int = 0
+    last_frame: datetime | None = None

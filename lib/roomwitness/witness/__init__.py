@@ -1,0 +1,24 @@
+"""The conductor and what it is told: all that a face needs to import."""
+
+from .conductor import Witness
+from .config import (
+    CameraConfig,
+    LegalFile,
+    RoomConfig,
+    SiteConfig,
+    SiteKeys,
+    generate_site_keys,
+)
+from .status import Problem, RoomStatus
+
+__all__ = [
+    "CameraConfig",
+    "LegalFile",
+    "Problem",
+    "RoomConfig",
+    "RoomStatus",
+    "SiteConfig",
+    "SiteKeys",
+    "Witness",
+    "generate_site_keys",
+]

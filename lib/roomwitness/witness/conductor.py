@@ -1,0 +1,374 @@
+"""The conductor: the one object that the face talks to."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+
+from roomwitness.capture import CaptureHost
+from roomwitness.custody import SiteSigner
+from roomwitness.errors import WitnessError
+from roomwitness.policy import meeting as events
+from roomwitness.policy.words import (
+    Booking,
+    Hold,
+    HoldKind,
+    Meeting,
+)
+from roomwitness.vault import Vault
+from roomwitness.vault.age import Identity, Recipient
+
+from .config import RoomConfig, SiteConfig
+from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle, RoomNotFound
+from .ledger import Ledger
+from .preflight import Preflight
+from .scrub import Scrub
+from .sessions import Sessions
+from .status import Problem, RoomStatus
+from .upkeep import Upkeep, Wishes, new_id
+from .view import current, newest_in_review, room_status, shown
+
+_LOGGER = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Witness:
+    """Bookings in, recordings, evidence and receipts out.
+
+    Every public method is for one event loop; disk work runs in one worker thread, so that it
+    happens in the order in which it was decided. Capture has a thread of its own.
+    """
+
+    def __init__(
+        self,
+        config: SiteConfig,
+        *,
+        clock: Callable[[], datetime] = _utcnow,
+        segment_seconds: float = 60.0,
+    ) -> None:
+        self._clock = clock
+        self._disk = ThreadPoolExecutor(1, "roomwitness-disk")
+        self._vault = Vault(
+            config.root,
+            config.ephemeral_dir,
+            config.held_dir,
+            Identity.from_string(config.site_identity),
+            tuple(Recipient.from_string(text) for text in config.custodian_recipients),
+        )
+        signer = SiteSigner.from_private_bytes(
+            config.origin, base64.b64decode(config.log_private_key)
+        )
+        self._ledger = Ledger(self._vault, config.root / "custody", signer, config.origin)
+        self._host = CaptureHost()
+        self._sessions = Sessions(self._vault, self._host, segment_seconds, self._changed_in_thread)
+        self._preflight = Preflight(self._host, self._notify)
+        self._wishes = Wishes()
+        self._upkeep = Upkeep(
+            self._wishes,
+            self._vault,
+            self._ledger,
+            self._sessions,
+            self._preflight,
+            self._disk,
+            self._notify,
+        )
+        self._scrub = Scrub(self._vault, self._damage_found)
+        self._disk_problem: Problem | None = None
+        self._listeners: list[Callable[[str], None]] = []
+        self._lock = asyncio.Lock()
+        self._ticker: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Open log and vault, repair what a kill left, and begin to tick.
+
+        Raises:
+            VaultUnwritable: the vault's folder cannot be written.
+            StoreError: the index cannot be opened.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._upkeep.run(self._open, self._clock())
+        except WitnessError:
+            await self._upkeep.run(self._close)
+            self._disk.shutdown()
+            raise
+        self._host.start()
+        self._scrub.start()
+        self._ticker = self._loop.create_task(self._tick_forever(), name="roomwitness ticker")
+
+    def _open(self, now: datetime) -> None:
+        self._vault.open()
+        self._ledger.open(now)
+        for recovered in self._vault.recover():
+            self._ledger.note(
+                "segment_recovered",
+                now,
+                recording=recovered.recording_id,
+                segment=recovered.segment_id,
+            )
+        for meeting_id in self._vault.lost_keys():
+            self._upkeep.keys_lost = True
+            self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)
+
+    async def stop(self) -> None:
+        """Seal what is open and stop; running meetings resume at the next start."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+            self._ticker = None
+        await self._preflight.stop()
+        await self._scrub.stop()
+        async with self._lock:
+            for meeting_id in self._sessions.meetings:
+                await self._sessions.end(meeting_id)
+            await asyncio.get_running_loop().run_in_executor(None, self._host.stop)
+            await self._upkeep.run(self._close)
+        self._disk.shutdown()
+
+    async def _damage_found(self, meeting_id: str) -> None:
+        note = partial(self._ledger.note, "segment_corrupted", meeting=meeting_id)
+        await self._upkeep.run(note, self._clock())
+        meeting = self._ledger.get(meeting_id)
+        if meeting is not None:
+            self._notify(meeting.room_id)
+
+    def _close(self) -> None:
+        self._ledger.close()
+        self._vault.close()
+
+    async def set_rooms(self, rooms: Iterable[RoomConfig]) -> None:
+        """Take the rooms as they are now configured; a room that is gone stops recording."""
+        self._wishes.rooms = {room.id: room for room in rooms}
+        self._wishes.known = True
+        for room_id in set(self._wishes.bookings) - set(self._wishes.rooms):
+            del self._wishes.bookings[room_id]
+        for room_id in self._wishes.rooms:
+            self._notify(room_id)
+
+    async def reconcile(self, room_id: str, bookings: Sequence[Booking]) -> None:
+        """Take what the room's calendar says now and close the difference.
+
+        Raises:
+            RoomNotFound: no such room.
+        """
+        self._room(room_id)
+        self._wishes.calendar_lost.discard(room_id)
+        self._wishes.bookings[room_id] = tuple(bookings)
+        await self.tick()
+
+    async def calendar_lost(self, room_id: str) -> None:
+        """The room's calendar cannot be read: keep to what it said last, and say so."""
+        self._wishes.calendar_lost.add(room_id)
+        self._notify(room_id)
+
+    async def start_meeting(self, room_id: str) -> str:
+        """Start a protected meeting by hand, or a planned one ahead of its time; returns its id.
+
+        Raises:
+            RoomNotFound, RoomBusy, LegalFileIncomplete.
+        """
+        room = self._room(room_id)
+        self._require_legal_file(room)
+        async with self._lock:
+            now = self._clock()
+            if current(self._ledger.of_room(room_id)) is not None:
+                raise RoomBusy
+            meeting = Meeting(
+                id=new_id(),
+                room_id=room_id,
+                origin="manual",
+                planned_start=now,
+            )
+            meeting = await self._upkeep.run(self._ledger.create, meeting, now)
+            await self._upkeep.apply(meeting, events.Start(), now, room)
+            return meeting.id
+
+    async def stop_meeting(self, room_id: str) -> None:
+        """End the running meeting; its review window begins.
+
+        Raises:
+            RoomNotFound, RoomIdle.
+        """
+        room = self._room(room_id)
+        async with self._lock:
+            meeting = current(self._ledger.of_room(room_id))
+            if meeting is None:
+                raise RoomIdle
+            await self._upkeep.apply(meeting, events.End(), self._clock(), room)
+
+    async def report_threat(self, room_id: str) -> str:
+        """Hold the running meeting, or the newest one still in review, as evidence; returns its id.
+
+        Raises:
+            RoomNotFound, RoomIdle.
+        """
+        room = self._room(room_id)
+        async with self._lock:
+            meetings = self._ledger.of_room(room_id)
+            meeting = current(meetings) or newest_in_review(meetings)
+            if meeting is None:
+                raise RoomIdle
+            await self._upkeep.apply(meeting, events.ReportThreat(new_id()), self._clock(), room)
+            return meeting.id
+
+    async def hold(self, meeting_id: str, kind: HoldKind, reason: str) -> str:
+        """Place one more hold on a meeting; returns the hold's id.
+
+        Raises:
+            MeetingNotFound: unknown or erased.
+        """
+        async with self._lock:
+            meeting, room = self._meeting(meeting_id)
+            now = self._clock()
+            hold = Hold(
+                id=new_id(),
+                kind=kind,
+                reason=reason,
+                created=now,
+                review_date=now + room.policy.hold_period,
+            )
+            await self._upkeep.apply(meeting, events.PlaceHold(hold), now, room)
+            return hold.id
+
+    async def release(self, meeting_id: str, reason: str) -> None:
+        """End every open hold of a meeting; it is erased at the next tick.
+
+        Raises:
+            MeetingNotFound: unknown or erased.
+        """
+        async with self._lock:
+            meeting, room = self._meeting(meeting_id)
+            now = self._clock()
+            for hold in meeting.open_holds:
+                event = events.ReleaseHold(hold.id, reason)
+                meeting = await self._upkeep.apply(meeting, event, now, room)
+
+    async def hand_over(self, meeting_id: str) -> None:
+        """Note that evidence was handed to the police; it stays held until released.
+
+        Raises:
+            MeetingNotFound: unknown or erased.
+        """
+        async with self._lock:
+            meeting, room = self._meeting(meeting_id)
+            await self._upkeep.apply(meeting, events.HandOver(), self._clock(), room)
+
+    async def tick(self) -> None:
+        """Close the difference between what should be and what is, once."""
+        async with self._lock:
+            await self._upkeep.everything(self._clock())
+            self._disk_problem = None
+
+    def status(self, room_id: str) -> RoomStatus:
+        """The room as it is now.
+
+        Raises:
+            RoomNotFound: no such room.
+        """
+        self._room(room_id)
+        meetings = self._ledger.of_room(room_id)
+        meeting = shown(meetings)
+        return room_status(
+            meetings,
+            self._wishes.bookings.get(room_id, ()),
+            self._sessions.statuses(meeting.id) if meeting else {},
+            self._sessions.sealed(meeting.id) if meeting else 0,
+            self._ledger.last_receipt.get(room_id),
+            (p for p in self.problems() if p.room_id in (None, room_id)),
+            self._clock(),
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All that a person must mend now, each with a translated repair."""
+        found = [Problem(key="ephemeral_keys_lost")] if self._upkeep.keys_lost else []
+        if self._disk_problem is not None:
+            found.append(self._disk_problem)
+        found += [
+            Problem(key="log_tampered", placeholders={"kept_as": name})
+            for name in self._ledger.tampered
+        ]
+        for room in self._wishes.rooms.values():
+            found += self._room_problems(room)
+        return tuple(found)
+
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call ``listener(room_id)`` in the event loop after each change; returns the way out."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _room_problems(self, room: RoomConfig) -> Iterable[Problem]:
+        if room.id in self._wishes.calendar_lost:
+            yield Problem(key="calendar_missing", room_id=room.id)
+        if self._wishes.invalid.get(room.id):
+            yield Problem(
+                key="booking_invalid",
+                room_id=room.id,
+                placeholders={"count": str(self._wishes.invalid[room.id])},
+            )
+        if missing := room.legal_file.missing:
+            yield Problem(
+                key="legal_file_incomplete",
+                room_id=room.id,
+                placeholders={"fields": ", ".join(missing)},
+            )
+        yield from self._preflight.problems(room.id)
+        for meeting in self._ledger.of_room(room.id):
+            if meeting.id in self._scrub.damaged:
+                placeholders = {"meeting": meeting.id}
+                yield Problem(key="segment_corrupted", room_id=room.id, placeholders=placeholders)
+            for camera_id, status in self._sessions.statuses(meeting.id).items():
+                if status.error_key is not None:
+                    yield Problem(key=status.error_key, room_id=room.id, camera_id=camera_id)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            try:
+                await self.tick()
+            except WitnessError as err:
+                if self._disk_problem is None or self._disk_problem.key != err.key:
+                    _LOGGER.warning("A change could not be carried out, trying again: %s", err.key)
+                self._disk_problem = Problem(key=err.key, placeholders=err.placeholders)
+                for room_id in self._wishes.rooms:
+                    self._notify(room_id)
+            await asyncio.sleep(_TICK_S)
+
+    def _room(self, room_id: str) -> RoomConfig:
+        try:
+            return self._wishes.rooms[room_id]
+        except KeyError:
+            raise RoomNotFound from None
+
+    def _meeting(self, meeting_id: str) -> tuple[Meeting, RoomConfig]:
+        meeting = self._ledger.get(meeting_id)
+        if meeting is None:
+            raise MeetingNotFound
+        return meeting, self._room(meeting.room_id)
+
+    @staticmethod
+    def _require_legal_file(room: RoomConfig) -> None:
+        if missing := room.legal_file.missing:
+            raise LegalFileIncomplete(fields=", ".join(missing))
+
+    def _changed_in_thread(self) -> None:
+        """Capture changed something: tell the face about the rooms that record."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._notify_recording)
+
+    def _notify_recording(self) -> None:
+        for meeting_id in self._sessions.meetings:
+            meeting = self._ledger.get(meeting_id)
+            if meeting is not None:
+                self._notify(meeting.room_id)
+
+    def _notify(self, room_id: str) -> None:
+        for listener in tuple(self._listeners):
+            listener(room_id)

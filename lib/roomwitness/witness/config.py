@@ -1,0 +1,86 @@
+"""What a site and its rooms are told at start: keys, folders, cameras, rules, legal file."""
+
+import base64
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from roomwitness.capture import StreamSource
+from roomwitness.custody import SiteSigner
+from roomwitness.policy.words import RoomPolicy
+from roomwitness.vault.age import generate_identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """Folders and keys of one site.
+
+    ``ephemeral_dir`` must be outside every backup: it holds the only keys of meetings that are not
+    held. ``log_private_key`` is base64 of 32 raw Ed25519 bytes. Secrets are kept out of ``repr``.
+    """
+
+    root: Path
+    ephemeral_dir: Path
+    held_dir: Path
+    site_identity: str = field(repr=False)
+    custodian_recipients: tuple[str, ...]
+    log_private_key: str = field(repr=False)
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteKeys:
+    """Fresh keys of a site; ``custodian_identity`` is shown once and never stored by us."""
+
+    site_identity: str = field(repr=False)
+    custodian_identity: str = field(repr=False)
+    custodian_recipient: str
+    log_private_key: str = field(repr=False)
+
+
+def generate_site_keys(origin: str) -> SiteKeys:
+    """Make the site's identity, the custodian's recovery identity and the log's signing key."""
+    custodian = generate_identity()
+    return SiteKeys(
+        site_identity=str(generate_identity()),
+        custodian_identity=str(custodian),
+        custodian_recipient=str(custodian.recipient),
+        log_private_key=base64.b64encode(SiteSigner.generate(origin).private_bytes).decode(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalFile:
+    """The legal ground of a room's recording; every field must be filled in before it arms."""
+
+    assessment_id: str = ""
+    assessment_date: str = ""
+    dpia_reference: str = ""
+    disposal_decision: str = ""
+    union_reference: str = ""
+    purpose: str = ""
+    controller: str = ""
+    contact: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the fields that are still empty."""
+        return tuple(f.name for f in fields(self) if not str(getattr(self, f.name)).strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraConfig:
+    """One camera of a room; ``id`` is stable and says nothing about address or place."""
+
+    id: str
+    source: StreamSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomConfig:
+    """One room. ``calendar_bound`` says that bookings given to ``reconcile`` drive it."""
+
+    id: str
+    cameras: tuple[CameraConfig, ...]
+    policy: RoomPolicy
+    legal_file: LegalFile
+    calendar_bound: bool

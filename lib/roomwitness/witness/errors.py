@@ -1,0 +1,33 @@
+"""What can go wrong when the conductor is asked for something."""
+
+from roomwitness.errors import WitnessError
+
+
+class RoomNotFound(WitnessError):
+    """No room of that id is configured."""
+
+    key = "room_not_found"
+
+
+class RoomBusy(WitnessError):
+    """The room already has a meeting that is running."""
+
+    key = "room_busy"
+
+
+class RoomIdle(WitnessError):
+    """The room has no meeting that the request could be about."""
+
+    key = "room_idle"
+
+
+class MeetingNotFound(WitnessError):
+    """No meeting of that id is known, or it is erased."""
+
+    key = "meeting_not_found"
+
+
+class LegalFileIncomplete(WitnessError):
+    """The room may not arm before its legal file is filled in (LAW.md, checklist 1)."""
+
+    key = "legal_file_incomplete"

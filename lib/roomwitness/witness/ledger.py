@@ -1,0 +1,201 @@
+"""Meetings in memory, in the store and in the custody log, kept in step.
+
+Order of every change: decide (pure) -> custody log (synced) -> keys and store -> memory. A kill
+between two of them leaves the log ahead of the store, never behind it: what was reported is logged.
+All methods block on disk: the conductor calls them in its one worker thread.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from roomwitness.custody import CustodyLog, LogTampered, LogUnwritable, SiteSigner
+from roomwitness.policy.meeting import Erase, Event, advance
+from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault import Gap, Receipt, Recording, Vault
+
+# How long an erased meeting is remembered, so that its booking does not begin it again.
+_REMEMBER = timedelta(days=2)
+# A tail shorter than this is a picture that was on its way.
+_A_PICTURE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera records to; until media comes, ``cause`` is why there is none ``since``."""
+
+    recording: Recording
+    since: datetime
+    cause: GapCause
+
+
+class Ledger:
+    """The one place where a meeting changes."""
+
+    def __init__(self, vault: Vault, log_dir: Path, signer: SiteSigner, origin: str) -> None:
+        self._vault = vault
+        self._log_dir = log_dir
+        self._signer = signer
+        self._origin = origin
+        self._log = CustodyLog(log_dir, signer, origin)
+        self._meetings: dict[str, Meeting] = {}
+        self._past: dict[str, Meeting] = {}
+        self.last_receipt: dict[str, Receipt] = {}
+
+    def open(self, now: datetime) -> None:
+        """Open the log (setting a tampered one aside, kept) and load the meetings."""
+        try:
+            self._log.open()
+        except LogTampered:
+            aside = self._log_dir.with_name(f"{self._log_dir.name}.tampered-{now:%Y%m%dT%H%M%SZ}")
+            self._log_dir.rename(aside)
+            self._log = CustodyLog(self._log_dir, self._signer, self._origin)
+            self._log.open()
+            self.note("log_tampered", now, kept_as=aside.name)
+        for meeting in self._vault.meetings():
+            self._remember(meeting, now)
+        for receipt in self._vault.receipts():
+            self.last_receipt[receipt.room_id] = receipt
+
+    def close(self) -> None:
+        """Close the log; every entry is signed already."""
+        self._log.close()
+
+    @property
+    def tampered(self) -> tuple[str, ...]:
+        """Names of logs that were set aside because they did not verify."""
+        pattern = f"{self._log_dir.name}.tampered-*"
+        return tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
+
+    @property
+    def meetings(self) -> tuple[Meeting, ...]:
+        """All meetings that are not erased."""
+        return tuple(self._meetings.values())
+
+    def of_room(self, room_id: str) -> tuple[Meeting, ...]:
+        """The room's meetings that are not erased."""
+        return tuple(m for m in self._meetings.values() if m.room_id == room_id)
+
+    def of_room_with_past(self, room_id: str) -> tuple[Meeting, ...]:
+        """The room's meetings, and those erased lately: what reconciliation must know."""
+        past = tuple(m for m in self._past.values() if m.room_id == room_id)
+        return (*self.of_room(room_id), *past)
+
+    def get(self, meeting_id: str) -> Meeting | None:
+        """The meeting, unless it is unknown or erased."""
+        return self._meetings.get(meeting_id)
+
+    def note(self, kind: str, now: datetime, **fields: str | float | bool | None) -> None:
+        """Log and sign something that is not a change of a meeting."""
+        self._log.append(kind, now, **fields)
+        self._log.checkpoint()
+
+    def create(self, meeting: Meeting, now: datetime) -> Meeting:
+        """Take in a new meeting."""
+        self.note("meeting_planned", now, meeting=meeting.id, origin=meeting.origin)
+        self._store(meeting, now)
+        return meeting
+
+    def apply(self, meeting: Meeting, event: Event, now: datetime, policy: RoomPolicy) -> Meeting:
+        """Carry out one event.
+
+        Raises:
+            TransitionNotAllowed: the event does not fit the meeting's state; nothing is changed.
+        """
+        after = advance(meeting, event, now, policy)
+        self.note(_kind(event), now, meeting=meeting.id, before=meeting.state, state=after.state)
+        if after.held:
+            self._vault.hold_meeting(meeting.id)
+        elif meeting.held:
+            self._vault.release_meeting(meeting.id)
+        self._store(after, now)
+        return after
+
+    def erase(self, meeting: Meeting, now: datetime, decision: str, policy: RoomPolicy) -> Receipt:
+        """Destroy the meeting's keys, then its bytes, and keep the receipt.
+
+        Raises:
+            VaultUnwritable: the bytes could not be unlinked; the key is already gone, try again.
+        """
+        after = advance(meeting, Erase(), now, policy)
+        # A log that cannot be written (a full disk) must not keep what has to go.
+        with suppress(LogUnwritable):
+            self.note("erasure_begun", now, meeting=meeting.id, decision=decision)
+        receipt = self._vault.erase_meeting(meeting, now, decision)
+        self.note(
+            "erased",
+            now,
+            meeting=meeting.id,
+            receipt=receipt.id,
+            recordings=receipt.recordings,
+            segments=receipt.segments,
+            bytes=receipt.bytes,
+            method=receipt.method,
+            decision=decision,
+        )
+        self._store(after, now)
+        self.last_receipt[meeting.room_id] = receipt
+        return receipt
+
+    def recording(self, meeting: Meeting, camera_id: str, now: datetime) -> Place:
+        """The meeting's recording of that camera: the open one after a restart, else a new one.
+
+        An open recording whose key was lost is ended: nobody could read what would follow.
+        """
+        for recording in self._vault.recordings(meeting.id):
+            if recording.camera_id == camera_id and recording.ended is None:
+                if self._vault.has_key(recording.id):
+                    until = self._vault.covered_until(recording.id)
+                    return Place(recording, until, GapCause.RESTART)
+                self._end_recording(recording, now)
+        recording = self._vault.begin_recording(meeting.id, camera_id, now)
+        self.note("recording_begun", now, meeting=meeting.id, recording=recording.id)
+        if meeting.held:
+            self._vault.hold_meeting(meeting.id)
+        return Place(recording, now, GapCause.CONNECTING)
+
+    def end_recordings(self, meeting: Meeting, now: datetime) -> None:
+        """Close what is still open; what neither segment nor gap covers is declared."""
+        for recording in self._vault.recordings(meeting.id):
+            if recording.ended is None:
+                self._end_recording(recording, meeting.ended or now)
+
+    def _end_recording(self, recording: Recording, end: datetime) -> None:
+        self._vault.end_recording(recording.id, end)
+        until = self._vault.covered_until(recording.id)
+        if end - until > _A_PICTURE:
+            self._vault.add_gap(
+                Gap(recording_id=recording.id, start=until, end=end, cause=GapCause.RESTART)
+            )
+        segments = self._vault.segments(recording.id)
+        self.note(
+            "recording_ended",
+            end,
+            recording=recording.id,
+            segments=len(segments),
+            bytes=sum(s.bytes for s in segments),
+            gaps=len(self._vault.gaps(recording.id)),
+        )
+
+    def _store(self, meeting: Meeting, now: datetime) -> None:
+        self._vault.save_meeting(meeting)
+        self._remember(meeting, now)
+
+    def _remember(self, meeting: Meeting, now: datetime) -> None:
+        if meeting.state is not MeetingState.ERASED:
+            self._meetings[meeting.id] = meeting
+            return
+        self._meetings.pop(meeting.id, None)
+        self._past[meeting.id] = meeting
+        self._past = {
+            m.id: m
+            for m in self._past.values()
+            if m.started is not None and now - (m.planned_end or m.started) < _REMEMBER
+        }
+
+
+def _kind(event: Event) -> str:
+    """Log word of an event: its class name in snake case."""
+    name = type(event).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -1,0 +1,117 @@
+"""One camera of one running meeting: the bridge from capture's thread to the vault."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+
+from roomwitness.capture import CaptureHost, CaptureStatus, Recorder, StreamSource
+from roomwitness.policy.words import GapCause
+from roomwitness.vault import Gap, SegmentSummary, SegmentWriter, Vault
+
+
+class _VaultSegment:
+    """A vault segment in the shape that capture writes to."""
+
+    def __init__(self, writer: SegmentWriter, closed: Callable[[], None]) -> None:
+        self._writer = writer
+        self._closed = closed
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(
+        self,
+        *,
+        start: datetime,
+        end: datetime,
+        media_seconds: float,
+        frames: int,
+        lost_packets: int,
+        clock_offset_s: float | None,
+    ) -> None:
+        self._writer.close(
+            SegmentSummary(
+                start=start,
+                end=end,
+                media_seconds=media_seconds,
+                frames=frames,
+                lost_packets=lost_packets,
+                clock_offset_s=clock_offset_s,
+            )
+        )
+        self._closed()
+
+    def abort(self) -> None:
+        self._writer.abort()
+
+
+class CameraSession:
+    """Records one camera into one recording; all callbacks run in capture's thread."""
+
+    def __init__(
+        self,
+        *,
+        vault: Vault,
+        host: CaptureHost,
+        recording_id: str,
+        camera_id: str,
+        source: StreamSource,
+        start: datetime,
+        cause: GapCause,
+        segment_seconds: float,
+        changed: Callable[[], None],
+    ) -> None:
+        self.recording_id = recording_id
+        self.camera_id = camera_id
+        self.status_now: CaptureStatus | None = None
+        self.segments = 0
+        self._vault = vault
+        self._host = host
+        self._changed = changed
+        self._recorder = Recorder(
+            source, self, segment_seconds=segment_seconds, start=start, cause=cause
+        )
+        self._future: Future[None] | None = None
+
+    def run(self) -> None:
+        """Start recording in the capture thread."""
+        self._future = self._host.submit(self._recorder.run())
+
+    @property
+    def task(self) -> Future[None] | None:
+        """The recorder's run, so that its end can be awaited."""
+        return self._future
+
+    def request_stop(self) -> None:
+        """Ask the recorder to seal its open segment and end; safe from any thread."""
+        self._recorder.stop()
+
+    def open(self, start: datetime) -> _VaultSegment:
+        """Begin a segment (SegmentSink)."""
+        return _VaultSegment(self._vault.segment_writer(self.recording_id, start), self._count)
+
+    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
+        """Declare a missing interval (SegmentSink)."""
+        self._vault.add_gap(
+            Gap(
+                recording_id=self.recording_id,
+                start=start,
+                end=end,
+                cause=cause,
+                lost_packets=lost_packets,
+            )
+        )
+
+    def status(self, status: CaptureStatus) -> None:
+        """Take the recorder's newest status (SegmentSink)."""
+        before = self.status_now
+        self.status_now = status
+        if before is None or (before.state, before.error_key) != (status.state, status.error_key):
+            self._changed()
+
+    def _count(self) -> None:
+        self.segments += 1
+        self._changed()

@@ -1,0 +1,81 @@
+"""The camera sessions of every running meeting: started, watched and ended together."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roomwitness.capture import CaptureHost, CaptureStatus
+from roomwitness.vault import Vault
+
+from .config import CameraConfig
+from .ledger import Place
+from .session import CameraSession
+
+_STOP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A camera to record now, and where: the ledger's answer."""
+
+    camera: CameraConfig
+    place: Place
+
+
+class Sessions:
+    """Camera sessions by meeting."""
+
+    def __init__(
+        self, vault: Vault, host: CaptureHost, segment_seconds: float, changed: Callable[[], None]
+    ) -> None:
+        self._vault = vault
+        self._host = host
+        self._segment_seconds = segment_seconds
+        self._changed = changed
+        self._running: dict[str, list[CameraSession]] = {}
+
+    @property
+    def meetings(self) -> frozenset[str]:
+        """Ids of the meetings that are being recorded."""
+        return frozenset(self._running)
+
+    def statuses(self, meeting_id: str) -> dict[str, CaptureStatus]:
+        """Newest status of each camera that has one, by camera id."""
+        return {
+            s.camera_id: s.status_now
+            for s in self._running.get(meeting_id, ())
+            if s.status_now is not None
+        }
+
+    def sealed(self, meeting_id: str) -> int:
+        """Segments sealed so far, of this run."""
+        return sum(s.segments for s in self._running.get(meeting_id, ()))
+
+    def begin(self, meeting_id: str, begun: list[Begun]) -> None:
+        """Start recording every camera of the meeting."""
+        sessions = [
+            CameraSession(
+                vault=self._vault,
+                host=self._host,
+                recording_id=item.place.recording.id,
+                camera_id=item.camera.id,
+                source=item.camera.source,
+                start=item.place.since,
+                cause=item.place.cause,
+                segment_seconds=self._segment_seconds,
+                changed=self._changed,
+            )
+            for item in begun
+        ]
+        self._running[meeting_id] = sessions
+        for session in sessions:
+            session.run()
+
+    async def end(self, meeting_id: str) -> None:
+        """Seal what is open and end."""
+        sessions = self._running.pop(meeting_id, [])
+        for session in sessions:
+            session.request_stop()
+        tasks = [asyncio.wrap_future(s.task) for s in sessions if s.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)

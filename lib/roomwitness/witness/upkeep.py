@@ -1,0 +1,147 @@
+"""Upkeep: the steps that bring meetings, cameras and keys to what they should be now."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from roomwitness.policy import meeting as events
+from roomwitness.policy.reconcile import Create, plan
+from roomwitness.policy.retention import due
+from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault import Vault
+
+from .config import RoomConfig
+from .ledger import Ledger
+from .preflight import Preflight
+from .sessions import Begun, Sessions
+
+# For meetings whose room is no longer configured.
+_NO_ROOM = RoomPolicy()
+
+
+def new_id() -> str:
+    """A random identifier; says nothing about what it names."""
+    return secrets.token_hex(16)
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What the configuration and the calendars want, as last told. ``known`` once told at all."""
+
+    rooms: dict[str, RoomConfig] = field(default_factory=dict)
+    known: bool = False
+    bookings: dict[str, tuple[Booking, ...]] = field(default_factory=dict)
+    calendar_lost: set[str] = field(default_factory=set)
+    invalid: dict[str, int] = field(default_factory=dict)
+
+
+class Upkeep:
+    """Carries changes out in order; its owner sees to it that only one runs at a time.
+
+    Disk work runs in ``disk``, one worker, so that it happens in the order it was decided in.
+    """
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        vault: Vault,
+        ledger: Ledger,
+        sessions: Sessions,
+        preflight: Preflight,
+        disk: ThreadPoolExecutor,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._wishes = wishes
+        self._vault = vault
+        self._ledger = ledger
+        self._sessions = sessions
+        self._preflight = preflight
+        self._disk = disk
+        self._notify = notify
+        self.keys_lost = False
+
+    async def run[*Ts, R](self, work: Callable[[*Ts], R], *args: *Ts) -> R:
+        """Do disk work."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *args)
+
+    async def everything(self, now: datetime) -> None:
+        """Close the difference between what should be and what is, once."""
+        for room in tuple(self._wishes.rooms.values()):
+            if room.calendar_bound and room.id in self._wishes.bookings:
+                await self._plan(room, now)
+        await self._end_overrun(now)
+        await self._sync_sessions(now)
+        await self._erase_due(now)
+
+    async def _plan(self, room: RoomConfig, now: datetime) -> None:
+        known = self._ledger.of_room_with_past(room.id)
+        result = plan(room.id, self._wishes.bookings[room.id], known, now, room.policy, new_id)
+        self._wishes.invalid[room.id] = len(result.invalid)
+        for step in result.steps:
+            if isinstance(step, Create):
+                await self.run(self._ledger.create, step.meeting, now)
+                continue
+            meeting = self._ledger.get(step.meeting_id)
+            starts = isinstance(step.event, events.Start)
+            if meeting is None or (starts and room.legal_file.missing):
+                continue
+            if isinstance(step.event, events.Preflight):
+                self._preflight.begin(room)
+            elif starts or isinstance(step.event, events.Cancel):
+                self._preflight.forget(room.id)
+            await self.apply(meeting, step.event, now, room)
+
+    async def _end_overrun(self, now: datetime) -> None:
+        """Nothing records past its plan, or a room that nobody configures any more."""
+        for meeting in self._ledger.meetings:
+            if meeting.state not in RUNNING:
+                continue
+            room = self._wishes.rooms.get(meeting.room_id)
+            over = meeting.planned_end is not None and meeting.planned_end <= now
+            if over or (room is None and self._wishes.known):
+                event = events.End(meeting.planned_end if over else None)
+                await self.apply(meeting, event, now, room)
+
+    async def _sync_sessions(self, now: datetime) -> None:
+        wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
+        for meeting_id in self._sessions.meetings - wanted.keys():
+            await self._sessions.end(meeting_id)
+        for meeting_id in wanted.keys() - self._sessions.meetings:
+            room = self._wishes.rooms.get(wanted[meeting_id].room_id)
+            if room is not None:
+                begun = await self.run(self._begin, wanted[meeting_id], room, now)
+                self._sessions.begin(meeting_id, begun)
+
+    def _begin(self, meeting: Meeting, room: RoomConfig, now: datetime) -> list[Begun]:
+        return [
+            Begun(camera=camera, place=self._ledger.recording(meeting, camera.id, now))
+            for camera in room.cameras
+        ]
+
+    async def _erase_due(self, now: datetime) -> None:
+        for meeting in due(self._ledger.meetings, now):
+            room = self._wishes.rooms.get(meeting.room_id)
+            decision = room.legal_file.disposal_decision if room else ""
+            policy = room.policy if room else _NO_ROOM
+            await self.run(self._ledger.erase, meeting, now, decision, policy)
+            self.keys_lost = bool(await self.run(self._vault.lost_keys))
+            self._notify(meeting.room_id)
+
+    async def apply(
+        self, meeting: Meeting, event: events.Event, now: datetime, room: RoomConfig | None
+    ) -> Meeting:
+        """Carry one event out: decided, logged, stored, and the cameras told.
+
+        Raises:
+            TransitionNotAllowed, VaultUnwritable, VaultFull, LogUnwritable.
+        """
+        policy = room.policy if room else _NO_ROOM
+        after = await self.run(self._ledger.apply, meeting, event, now, policy)
+        await self._sync_sessions(now)
+        if isinstance(event, events.End):
+            await self.run(self._ledger.end_recordings, after, now)
+        self._notify(meeting.room_id)
+        return after

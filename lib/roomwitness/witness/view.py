@@ -1,0 +1,68 @@
+"""What a room looks like from outside: pure functions of what is known."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from roomwitness.capture import CaptureStatus
+from roomwitness.policy.retention import next_erasure, overdue
+from roomwitness.policy.words import KEPT, RUNNING, Booking, Meeting, MeetingState
+from roomwitness.vault import Receipt
+
+from .status import Problem, RoomStatus
+
+_OVERDUE_GRACE = timedelta(seconds=60)
+_SHOWN_FIRST = (RUNNING, {MeetingState.PREFLIGHT}, {MeetingState.REVIEW}, {MeetingState.PLANNED})
+
+
+def current(meetings: Iterable[Meeting]) -> Meeting | None:
+    """The meeting that is running."""
+    return next((m for m in meetings if m.state in RUNNING), None)
+
+
+def newest_in_review(meetings: Iterable[Meeting]) -> Meeting | None:
+    """The meeting that ended last and can still be reported."""
+    review = [m for m in meetings if m.state is MeetingState.REVIEW]
+    return max(review, key=lambda m: m.ended or m.planned_start, default=None)
+
+
+def shown(meetings: Iterable[Meeting]) -> Meeting | None:
+    """The meeting that the room's state speaks of: running, then preflight, then review."""
+    meetings = tuple(meetings)
+    for states in _SHOWN_FIRST:
+        found = [m for m in meetings if m.state in states]
+        if found:
+            return min(found, key=lambda m: m.planned_start)
+    held = [m for m in meetings if m.state in KEPT]
+    return max(held, key=lambda m: m.planned_start, default=None)
+
+
+def room_status(
+    meetings: tuple[Meeting, ...],
+    bookings: Iterable[Booking],
+    cameras: Mapping[str, CaptureStatus],
+    segments: int,
+    last_receipt: Receipt | None,
+    problems: Iterable[Problem],
+    now: datetime,
+) -> RoomStatus:
+    """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
+    meeting = shown(meetings)
+    ahead = min(
+        (b for b in bookings if b.valid and b.start > now), key=lambda b: b.start, default=None
+    )
+    problem = next(iter(problems), None)
+    return RoomStatus(
+        state=meeting.state if meeting else "idle",
+        meeting_id=meeting.id if meeting else None,
+        recording=meeting is not None and meeting.state is MeetingState.RECORDING,
+        next_booking=ahead.start if ahead else None,
+        next_booking_end=ahead.end if ahead else None,
+        evidence_held=sum(m.held for m in meetings),
+        next_erasure=next_erasure(meetings),
+        overdue=len(overdue(meetings, now, _OVERDUE_GRACE)),
+        cameras=cameras,
+        segments=segments,
+        bytes=sum(status.bytes for status in cameras.values()),
+        last_receipt=last_receipt,
+        problem=problem.key if problem else None,
+    )

@@ -1,0 +1,36 @@
+"""What a simulated camera is, and what is wrong with it at the moment."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class CameraConfig:
+    """Port 0 takes a free one. Without a user everybody is let in."""
+
+    name: str = "Camera"
+    host: str = "127.0.0.1"
+    onvif_port: int = 0
+    rtsp_port: int = 0
+    user: str | None = None
+    password: str = ""
+    auth: Literal["digest", "digest-sha256", "basic"] = "digest"
+    audio: bool = True
+    width: int = 640
+    height: int = 360
+    fps: int = 10
+    gop: int = 10
+    discovery: bool = False
+
+
+@dataclass
+class Faults:
+    """Each can be set at any time; ``lose`` counts down as packets are lost."""
+
+    stall: bool = False
+    no_keyframes: bool = False
+    wrong_password: bool = False
+    garbage: bool = False
+    lose: int = 0
+    clock_offset_s: float = 0.0
+    say_goodbye: bool = False

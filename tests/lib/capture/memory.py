@@ -1,0 +1,112 @@
+"""A sink in memory, and what to ask of the media in it."""
+
+import io
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import av
+
+from roomwitness.capture import CaptureStatus
+from roomwitness.errors import WitnessError
+from roomwitness.policy.words import GapCause
+
+
+class SinkFailed(WitnessError):
+    key = "vault_full"
+
+
+@dataclass
+class MemorySegment:
+    sink: MemorySink
+    start: datetime
+    data: bytearray = field(default_factory=bytearray)
+    flushed: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    aborted: bool = False
+
+    def write(self, data: bytes) -> None:
+        if self.sink.full:
+            raise SinkFailed
+        self.data += data
+
+    def flush(self) -> None:
+        self.flushed = len(self.data)
+
+    def close(self, **facts: Any) -> None:
+        self.facts = facts
+        self.sink.closed.append(self)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    @property
+    def end(self) -> datetime:
+        found: datetime = self.facts["end"]
+        return found
+
+
+@dataclass
+class MemorySink:
+    full: bool = False
+    opened: list[MemorySegment] = field(default_factory=list)
+    closed: list[MemorySegment] = field(default_factory=list)
+    gaps: list[tuple[datetime, datetime, GapCause, int]] = field(default_factory=list)
+    statuses: list[CaptureStatus] = field(default_factory=list)
+
+    def open(self, start: datetime) -> MemorySegment:
+        if self.full:
+            raise SinkFailed
+        segment = MemorySegment(self, start)
+        self.opened.append(segment)
+        return segment
+
+    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
+        if self.full:
+            raise SinkFailed
+        self.gaps.append((start, end, cause, lost_packets))
+
+    def status(self, status: CaptureStatus) -> None:
+        self.statuses.append(status)
+
+    @property
+    def causes(self) -> list[GapCause]:
+        return [cause for _, _, cause, _ in self.gaps]
+
+    @property
+    def errors(self) -> list[str]:
+        keys = [s.error_key for s in self.statuses if s.error_key]
+        return [key for i, key in enumerate(keys) if i == 0 or keys[i - 1] != key]
+
+    def uncovered(self, start: datetime, end: datetime) -> timedelta:
+        """How much of the time neither a segment nor a gap accounts for."""
+        spans = [(s.start, s.end) for s in self.closed] + [(a, b) for a, b, _, _ in self.gaps]
+        missing, at = timedelta(0), start
+        for begin, stop in sorted(spans):
+            missing += max(timedelta(0), min(begin, end) - at)
+            at = max(at, stop)
+        return missing + max(timedelta(0), end - at)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    frames: int
+    sounds: int
+    size: tuple[int, int]
+    seconds: float
+    first_is_key: bool
+
+
+def decode(data: bytes | bytearray) -> Decoded:
+    """Decode everything; PyAV raises if anything is broken."""
+    with av.open(io.BytesIO(data)) as container:
+        pictures = list(container.decode(video=0))
+    sounds = 0
+    with av.open(io.BytesIO(data)) as container:
+        if container.streams.audio:
+            sounds = sum(1 for _ in container.decode(audio=0))
+    times = [p.time for p in pictures]
+    assert times == sorted(times)
+    first = pictures[0]
+    span = times[-1] - times[0] if len(times) > 1 else 0.0
+    return Decoded(len(pictures), sounds, (first.width, first.height), span, bool(first.key_frame))

@@ -1,0 +1,112 @@
+"""A site in a folder: its keys, rooms, and shorthand for what tests ask of it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from roomwitness.capture import StreamSource
+from roomwitness.custody import verify_log
+from roomwitness.policy.words import Booking, RoomPolicy
+from roomwitness.vault import Vault
+from roomwitness.vault.age import Identity, Recipient
+from roomwitness.witness import (
+    CameraConfig,
+    LegalFile,
+    RoomConfig,
+    SiteConfig,
+    SiteKeys,
+    Witness,
+    generate_site_keys,
+)
+
+ORIGIN = "roomwitness/test"
+LEGAL = LegalFile(
+    assessment_id="IA-1",
+    assessment_date="2026-11-01",
+    dpia_reference="D-1",
+    disposal_decision="G-7",
+    union_reference="MBL-3",
+    purpose="protection of staff",
+    controller="The municipality",
+    contact="dpo@example.org",
+)
+POLICY = RoomPolicy(review_window=timedelta(seconds=2), preflight_lead=timedelta(seconds=30))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def booking(start: float, end: float, uid: str = "b1") -> Booking:
+    """A booking from so many seconds from now."""
+    moment = now()
+    return Booking(
+        uid=uid, start=moment + timedelta(seconds=start), end=moment + timedelta(seconds=end)
+    )
+
+
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class House:
+    root: Path
+    keys: SiteKeys = field(default_factory=lambda: generate_site_keys(ORIGIN))
+
+    @property
+    def config(self) -> SiteConfig:
+        return SiteConfig(
+            root=self.root / "vault",
+            ephemeral_dir=self.root / "cache",
+            held_dir=self.root / "held",
+            site_identity=self.keys.site_identity,
+            custodian_recipients=(self.keys.custodian_recipient,),
+            log_private_key=self.keys.log_private_key,
+            origin=ORIGIN,
+        )
+
+    def witness(self) -> Witness:
+        return Witness(self.config, segment_seconds=1.0)
+
+    def room(
+        self,
+        *sources: StreamSource,
+        room_id: str = "r1",
+        bound: bool = True,
+        policy: RoomPolicy = POLICY,
+        legal: LegalFile = LEGAL,
+    ) -> RoomConfig:
+        cameras = tuple(CameraConfig(id=f"c{i}", source=s) for i, s in enumerate(sources, 1))
+        return RoomConfig(
+            id=room_id, cameras=cameras, policy=policy, legal_file=legal, calendar_bound=bound
+        )
+
+    async def started(self, *rooms: RoomConfig) -> Witness:
+        witness = self.witness()
+        await witness.start()
+        await witness.set_rooms(rooms)
+        return witness
+
+    def vault(self) -> Vault:
+        """The same vault, looked into from beside; close it."""
+        vault = Vault(
+            self.config.root,
+            self.config.ephemeral_dir,
+            self.config.held_dir,
+            Identity.from_string(self.keys.site_identity),
+            (Recipient.from_string(self.keys.custodian_recipient),),
+        )
+        vault.open()
+        return vault
+
+    def log(self) -> list[str]:
+        """Kinds of the entries, once the log is verified."""
+        folder = self.root / "vault" / "custody"
+        assert verify_log(folder).unsigned == 0
+        return [json.loads(line)["kind"] for line in (folder / "log.jsonl").open()]

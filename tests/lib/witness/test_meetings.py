@@ -1,0 +1,213 @@
+"""Whole lives of meetings: a real camera, a real vault, the clock on the wall."""
+
+import asyncio
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from roomwitness.errors import WitnessError
+from roomwitness.policy.words import GapCause, HoldKind, MeetingState
+from roomwitness.vault.age import Identity
+from roomwitness.vault.errors import KeyMissing
+from roomwitness.witness import LegalFile, Witness
+from tests.camera import Camera
+from tests.lib.capture.memory import decode
+
+from .house import POLICY, House, booking, now, until
+
+S = MeetingState
+
+
+async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: House) -> None:
+    witness = await house.started(house.room(camera.source()))
+    seen: list[str] = []
+    leave = witness.subscribe(lambda room: seen.append(witness.status(room).state))
+    await witness.reconcile("r1", [booking(1, 5)])
+    assert witness.status("r1").state is S.PREFLIGHT
+    await until(lambda: witness.status("r1").recording)
+    await until(lambda: witness.status("r1").segments >= 2)
+    status = witness.status("r1")
+    assert status.cameras["c1"].state == "recording"
+    assert status.bytes > 0
+
+    beside = house.vault()
+    (recording,) = beside.recordings(status.meeting_id or "")
+    segment = beside.segments(recording.id)[0]
+    assert decode(b"".join(beside.read_segment(segment))).frames >= 8
+    sealed = segment.path.read_bytes()
+
+    await until(lambda: witness.status("r1").state is S.REVIEW)
+    assert witness.status("r1").next_erasure is not None
+    await until(lambda: witness.status("r1").last_receipt)
+    receipt = witness.status("r1").last_receipt
+    assert receipt is not None
+    assert (receipt.recordings, receipt.decision) == (1, "G-7")
+    assert witness.status("r1").state == "idle"
+    with pytest.raises(KeyMissing):
+        b"".join(beside.read_segment(segment))
+    assert not segment.path.exists()
+    everything = b"".join(p.read_bytes() for p in house.root.rglob("*") if p.is_file())
+    assert sealed[:200] not in everything
+    beside.close()
+    leave()
+    await witness.stop()
+    wanted = ["preflight", "recording", "review", "idle"]
+    assert [s for i, s in enumerate(seen) if i == 0 or seen[i - 1] != s] == wanted
+    kinds = house.log()
+    for kind in ("meeting_planned", "start", "recording_begun", "end", "erasure_begun", "erased"):
+        assert kinds.count(kind) == 1
+    assert kinds.index("start") < kinds.index("recording_begun") < kinds.index("end")
+
+
+async def test_a_threat_is_held_and_opens_with_the_age_program(
+    camera: Camera, house: House, tmp_path: Path
+) -> None:
+    witness = await house.started(house.room(camera.source(), bound=False))
+    meeting = await witness.start_meeting("r1")
+    await until(lambda: witness.status("r1").segments >= 1)
+    assert await witness.report_threat("r1") == meeting
+    assert witness.status("r1").evidence_held == 1
+    await until(lambda: witness.status("r1").segments >= 3)
+    await witness.stop_meeting("r1")
+    assert witness.status("r1").state is S.HELD
+    await asyncio.sleep(2.5)
+    await witness.tick()
+    assert witness.status("r1").evidence_held == 1
+
+    vault = house.vault()
+    custodian = Identity.from_string(house.keys.custodian_identity)
+    (recording,) = vault.recordings(meeting)
+    identities = vault.export_identities(meeting, custodian)
+    key = tmp_path / "key.txt"
+    key.write_text(identities[recording.id])
+    segments = vault.segments(recording.id)
+    total = 0.0
+    for segment in segments:
+        opened = subprocess.run(
+            ["age", "-d", "-i", key, segment.path], capture_output=True, check=True
+        )
+        total += decode(opened.stdout).seconds + 0.1
+    assert recording.ended is not None
+    length = (recording.ended - recording.started).total_seconds()
+    gaps = sum((g.end - g.start).total_seconds() for g in vault.gaps(recording.id))
+    assert total == pytest.approx(length - gaps, abs=0.6), "within one GOP"
+
+    await witness.hand_over(meeting)
+    assert witness.status("r1").state is S.HANDED_OVER
+    await witness.hold(meeting, HoldKind.ACCESS_REQUEST, "request 12")
+    await witness.release(meeting, "the court has it")
+    await until(lambda: witness.status("r1").last_receipt)
+    assert vault.recordings(meeting) == []
+    vault.close()
+    await witness.stop()
+    kinds = house.log()
+    assert {"report_threat", "hand_over", "place_hold", "release_hold", "erased"} <= set(kinds)
+
+
+async def test_a_threat_can_be_reported_after_the_meeting(camera: Camera, house: House) -> None:
+    witness = await house.started(house.room(camera.source(), bound=False))
+    meeting = await witness.start_meeting("r1")
+    await until(lambda: witness.status("r1").segments >= 1)
+    await witness.stop_meeting("r1")
+    assert await witness.report_threat("r1") == meeting
+    await asyncio.sleep(2.2)
+    await witness.tick()
+    assert witness.status("r1").evidence_held == 1
+    await witness.stop()
+
+
+async def test_a_restart_goes_on_with_the_same_meeting(camera: Camera, house: House) -> None:
+    room = house.room(camera.source())
+    calendar = [booking(-1, 60)]
+    first = await house.started(room)
+    await first.reconcile("r1", calendar)
+    await until(lambda: first.status("r1").segments >= 1)
+    meeting = first.status("r1").meeting_id
+    await first.stop()
+    await asyncio.sleep(1.2)
+    second = await house.started(room)
+    await second.reconcile("r1", calendar)
+    assert second.status("r1").meeting_id == meeting
+    await until(lambda: second.status("r1").segments >= 1)
+    await second.reconcile("r1", [])
+    vault = house.vault()
+    (recording,) = vault.recordings(meeting or "")
+    assert GapCause.RESTART in {g.cause for g in vault.gaps(recording.id)}
+    covered = vault.covered_until(recording.id)
+    assert recording.ended is not None
+    assert abs(covered - recording.ended) < timedelta(seconds=1.1)
+    vault.close()
+    await second.stop()
+
+
+async def test_two_cameras_and_one_of_them_down(camera: Camera, house: House) -> None:
+    async with Camera(camera.config) as other:
+        rooms = house.room(camera.source(), other.source())
+        await other.fault("refuse_rtsp")
+        witness = await house.started(rooms)
+        await witness.reconcile("r1", [booking(3, 60)])
+        await until(lambda: witness.problems())
+        (problem,) = witness.problems()
+        assert (problem.key, problem.camera_id) == ("camera_unreachable", "c2")
+        assert witness.status("r1").problem == "camera_unreachable"
+        await until(lambda: witness.status("r1").segments >= 1)
+        await until(lambda: witness.problems())
+        await other.fault("accept_rtsp")
+        await until(lambda: not witness.problems())
+        await until(lambda: other.rtsp.plays)
+        vault = house.vault()
+        meeting = witness.status("r1").meeting_id or ""
+        await until(lambda: all(vault.segments(r.id) for r in vault.recordings(meeting)))
+        gaps = {r.camera_id: vault.gaps(r.id) for r in vault.recordings(meeting)}
+        assert any(g.cause is GapCause.CAMERA_UNREACHABLE for g in gaps["c2"])
+        vault.close()
+        await witness.stop()
+
+
+async def test_a_room_that_is_taken_away_stops_recording(camera: Camera, house: House) -> None:
+    witness = await house.started(house.room(camera.source(), bound=False))
+    await witness.start_meeting("r1")
+    await until(lambda: witness.status("r1").segments >= 1)
+    await witness.set_rooms([])
+    await witness.tick()
+    vault = house.vault()
+    assert vault.meetings()[0].state is S.REVIEW
+    vault.close()
+    await witness.stop()
+
+
+async def refused(witness: Witness, work: str, *args: object) -> str:
+    with pytest.raises(WitnessError) as caught:
+        await getattr(witness, work)(*args)
+    return caught.value.key
+
+
+async def test_what_cannot_be_is_refused_by_name(camera: Camera, house: House) -> None:
+    open_room = house.room(camera.source(), bound=False)
+    bare = house.room(camera.source(), room_id="r2", legal=LegalFile(purpose="x"))
+    witness = await house.started(open_room, bare)
+    assert await refused(witness, "start_meeting", "nowhere") == "room_not_found"
+    assert await refused(witness, "stop_meeting", "r1") == "room_idle"
+    assert await refused(witness, "report_threat", "r1") == "room_idle"
+    assert await refused(witness, "release", "no", "why") == "meeting_not_found"
+    assert await refused(witness, "hold", "no", HoldKind.LEGAL, "why") == "meeting_not_found"
+    assert await refused(witness, "start_meeting", "r2") == "legal_file_incomplete"
+    meeting = await witness.start_meeting("r1")
+    assert await refused(witness, "start_meeting", "r1") == "room_busy"
+    assert await refused(witness, "hand_over", meeting) == "transition_not_allowed"
+    keys = {p.key for p in witness.problems()}
+    assert keys == {"legal_file_incomplete"}
+    await witness.reconcile("r2", [booking(-1, 60)])
+    assert witness.status("r2").recording is False
+    await witness.calendar_lost("r2")
+    assert "calendar_missing" in {p.key for p in witness.problems()}
+    await witness.reconcile("r2", [booking(60, 1, "odd")])
+    keys = {p.key for p in witness.problems()}
+    assert keys == {"legal_file_incomplete", "booking_invalid"}
+    status = witness.status("r2")
+    assert status.next_booking is None
+    await witness.reconcile("r2", [booking(600, 900, "next")])
+    assert (witness.status("r2").next_booking or now()) > now() + POLICY.preflight_lead
+    await witness.stop()
