@@ -63,13 +63,7 @@ class Vault:
         Raises:
             VaultUnwritable, VaultFull, StoreError.
         """
-        try:
-            self._segments.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self._root / ".writable"
-            files.replace(probe, b"", sync=False)
-            probe.unlink()
-        except OSError as err:
-            raise disk_error(err) from None
+        files.check_folder(self._segments)
         self._index.open()
         self._ephemeral.open()
         self._held.open()

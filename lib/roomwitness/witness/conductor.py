@@ -164,6 +164,7 @@ class Witness:
         self._wishes.calendar_lost.discard(room_id)
         self._wishes.bookings[room_id] = tuple(bookings)
         await self.tick()
+        self._notify(room_id)
 
     async def calendar_lost(self, room_id: str) -> None:
         """The room's calendar cannot be read: keep to what it said last, and say so."""
@@ -286,6 +287,10 @@ class Witness:
             (p for p in self.problems() if p.room_id in (None, room_id)),
             self._clock(),
         )
+
+    def meetings(self, room_id: str) -> tuple[Meeting, ...]:
+        """The room's meetings that are not erased."""
+        return self._ledger.of_room(room_id)
 
     def problems(self) -> tuple[Problem, ...]:
         """All that a person must mend now, each with a translated repair."""

@@ -33,11 +33,16 @@ class Sessions:
         self._segment_seconds = segment_seconds
         self._changed = changed
         self._running: dict[str, list[CameraSession]] = {}
+        self._cameras: dict[str, tuple[CameraConfig, ...]] = {}
 
     @property
     def meetings(self) -> frozenset[str]:
         """Ids of the meetings that are being recorded."""
         return frozenset(self._running)
+
+    def cameras(self, meeting_id: str) -> tuple[CameraConfig, ...]:
+        """What is being recorded, as it was configured then."""
+        return self._cameras.get(meeting_id, ())
 
     def statuses(self, meeting_id: str) -> dict[str, CaptureStatus]:
         """Newest status of each camera that has one, by camera id."""
@@ -68,12 +73,14 @@ class Sessions:
             for item in begun
         ]
         self._running[meeting_id] = sessions
+        self._cameras[meeting_id] = tuple(item.camera for item in begun)
         for session in sessions:
             session.run()
 
     async def end(self, meeting_id: str) -> None:
         """Seal what is open and end."""
         sessions = self._running.pop(meeting_id, [])
+        self._cameras.pop(meeting_id, None)
         for session in sessions:
             session.request_stop()
         tasks = [asyncio.wrap_future(s.task) for s in sessions if s.task is not None]

@@ -109,6 +109,10 @@ class Upkeep:
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
         for meeting_id in self._sessions.meetings - wanted.keys():
             await self._sessions.end(meeting_id)
+        for meeting_id in self._sessions.meetings:
+            room = self._wishes.rooms.get(wanted[meeting_id].room_id)
+            if room is not None and room.cameras != self._sessions.cameras(meeting_id):
+                await self._sessions.end(meeting_id)  # A corrected password, another camera.
         for meeting_id in wanted.keys() - self._sessions.meetings:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)
             if room is not None:

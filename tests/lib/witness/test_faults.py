@@ -204,6 +204,22 @@ async def test_a_disk_that_fails_later_is_told_once_and_tried_again(
     await witness.stop()
 
 
+async def test_a_corrected_password_helps_the_running_meeting(camera: Camera, house: House) -> None:
+    wrong = house.room(camera.source(password="wrong"), bound=False)
+    witness = await house.started(wrong)
+    await witness.start_meeting("r1")
+    await until(lambda: witness.problems())
+    assert witness.problems()[0].key == "camera_auth_failed"
+    await witness.set_rooms([house.room(camera.source(), bound=False)])
+    await until(lambda: witness.status("r1").segments)
+    assert witness.problems() == ()
+    vault = house.vault()
+    (recording,) = vault.recordings(witness.meetings("r1")[0].id)
+    assert GapCause.CAMERA_AUTH in {g.cause for g in vault.gaps(recording.id)}
+    vault.close()
+    await witness.stop()
+
+
 async def test_nothing_personal_in_log_custody_or_repr(
     camera: Camera, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,39 @@
+"""The button that staff press when they are threatened."""
+
+from typing import override
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .entity import RoomEntity
+from .errors import translated
+from .site import WitnessConfigEntry
+
+PARALLEL_UPDATES = 0
+
+REPORT_THREAT = ButtonEntityDescription(key="report_threat", translation_key="report_threat")
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WitnessConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the button of every room."""
+    site = entry.runtime_data
+    site.async_on_room(
+        lambda room_id: async_add_entities(
+            [ReportThreatButton(site, room_id, REPORT_THREAT)], config_subentry_id=room_id
+        )
+    )
+
+
+class ReportThreatButton(RoomEntity, ButtonEntity):
+    """Holds the running meeting, or the one that has just ended, as evidence."""
+
+    @override
+    async def async_press(self) -> None:
+        """Report a threat."""
+        with translated():
+            await self.site.witness.report_threat(self.room_id)

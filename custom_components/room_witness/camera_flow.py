@@ -1,0 +1,229 @@
+"""A camera: picked from what answered on the network, or by its address."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import probatio as vol
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+
+from roomwitness.capture import StreamInfo, StreamSource, probe
+from roomwitness.errors import WitnessError
+from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
+
+from .const import CONF_AUDIO, CONF_PROFILE, CONF_STREAM_URL
+from .rooms import camera_subentries
+
+CONF_FOUND = "found"
+_PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
+_PORT = vol.All(
+    NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
+    vol.Coerce(int),
+)
+_ONVIF = vol.Schema(
+    {
+        vol.Required(CONF_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=80): _PORT,
+        vol.Optional(CONF_USERNAME): TextSelector(),
+        vol.Optional(CONF_PASSWORD): _PASSWORD,
+    }
+)
+_STREAM = vol.Schema(
+    {
+        vol.Required(CONF_STREAM_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+        vol.Optional(CONF_USERNAME): TextSelector(),
+        vol.Optional(CONF_PASSWORD): _PASSWORD,
+    }
+)
+
+
+class CameraFlow(ConfigSubentryFlow):
+    """Find it, ask it, look at its picture, keep it."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, DiscoveredCamera] = {}
+        self._info: CameraInfo | None = None
+        self._stream: StreamInfo | None = None
+        self._data: dict[str, Any] = {}
+        self._suggested: Mapping[str, Any] = {}
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Choose how to name the camera."""
+        return self.async_show_menu(step_id="user", menu_options=["discovered", "onvif", "stream"])
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change address, password, profile or sound of a camera."""
+        self._suggested = self._get_reconfigure_subentry().data
+        if CONF_HOST in self._suggested:
+            return await self.async_step_onvif()
+        return await self.async_step_stream()
+
+    async def async_step_discovered(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what answered on the network."""
+        if user_input is not None:
+            camera = self._found[user_input[CONF_FOUND]]
+            self._suggested = {
+                CONF_HOST: camera.host,
+                CONF_PORT: camera.port,
+                CONF_NAME: camera.name,
+            }
+            return await self.async_step_onvif()
+        self._found = {c.endpoint: c for c in await discover()}
+        known = {
+            (s.data.get(CONF_HOST), s.data.get(CONF_PORT))
+            for s in camera_subentries(self._get_entry()).values()
+        }
+        options = [
+            SelectOptionDict(
+                value=endpoint, label=f"{c.name or c.hardware or c.host} ({c.host}:{c.port})"
+            )
+            for endpoint, c in self._found.items()
+            if (c.host, c.port) not in known
+        ]
+        if not options:
+            return self.async_show_menu(step_id="none_found", menu_options=["discovered", "onvif"])
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_FOUND): SelectSelector(
+                    SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+                )
+            }
+        )
+        return self.async_show_form(step_id="discovered", data_schema=schema)
+
+    async def async_step_onvif(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask the device for its streams."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                self._info = await describe(
+                    user_input[CONF_HOST].strip(),
+                    user_input[CONF_PORT],
+                    user_input.get(CONF_USERNAME),
+                    user_input.get(CONF_PASSWORD),
+                )
+                self._data = {
+                    **user_input,
+                    CONF_HOST: user_input[CONF_HOST].strip(),
+                    CONF_STREAM_URL: self._info.best.url,
+                    CONF_PROFILE: self._info.best.token,
+                    "manufacturer": self._info.manufacturer,
+                    "model": self._info.model,
+                }
+                self._stream = await probe(self._source())
+            except WitnessError as err:
+                errors["base"] = err.key
+            else:
+                return await self.async_step_details()
+        return self.async_show_form(
+            step_id="onvif",
+            data_schema=self.add_suggested_values_to_schema(_ONVIF, user_input or self._suggested),
+            errors=errors,
+        )
+
+    async def async_step_stream(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """A camera without ONVIF, by the address of its stream."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            self._data = dict(user_input)
+            try:
+                self._stream = await probe(self._source())
+            except WitnessError as err:
+                errors["base"] = err.key
+            else:
+                return await self.async_step_details()
+        return self.async_show_form(
+            step_id="stream",
+            data_schema=self.add_suggested_values_to_schema(_STREAM, user_input or self._suggested),
+            errors=errors,
+        )
+
+    async def async_step_details(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """What to call it, which profile, and whether it may hear."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            name = user_input.pop(CONF_NAME).strip()
+            token = user_input.get(CONF_PROFILE)
+            if self._info is not None and token is not None:
+                url = next(p.url for p in self._info.profiles if p.token == token)
+                self._data |= {CONF_STREAM_URL: url}
+            self._data |= user_input
+            try:
+                if token is not None:
+                    self._stream = await probe(self._source())
+            except WitnessError as err:
+                errors["base"] = err.key
+            if not name:
+                errors[CONF_NAME] = "name_missing"
+            if not errors:
+                return self._async_keep(name)
+        stream = self._stream
+        return self.async_show_form(
+            step_id="details",
+            data_schema=self._details_schema(),
+            errors=errors,
+            description_placeholders={
+                "codec": stream.codec if stream else "",
+                "width": str(stream.width if stream else 0),
+                "height": str(stream.height if stream else 0),
+                "sound": (stream.audio_codec if stream else None) or "-",
+                "offset": f"{self._info.clock_offset_s:.1f}" if self._info else "-",
+            },
+        )
+
+    def _details_schema(self) -> vol.Schema:
+        name = self._suggested.get(CONF_NAME) or self._data.get("model") or ""
+        if self.source == "reconfigure":
+            name = self._get_reconfigure_subentry().title
+        fields: dict[Any, Any] = {vol.Required(CONF_NAME, default=name): TextSelector()}
+        if self._info is not None and len(self._info.profiles) > 1:
+            options = [
+                SelectOptionDict(value=p.token, label=f"{p.name} ({p.width}×{p.height})")
+                for p in self._info.profiles
+            ]
+            selector = SelectSelector(SelectSelectorConfig(options=options))
+            fields[vol.Required(CONF_PROFILE, default=self._data[CONF_PROFILE])] = selector
+        if self._stream is not None and self._stream.has_audio:
+            default = bool(self._suggested.get(CONF_AUDIO, False))
+            fields[vol.Required(CONF_AUDIO, default=default)] = BooleanSelector()
+        return vol.Schema(fields)
+
+    def _async_keep(self, name: str) -> SubentryFlowResult:
+        if self.source == "reconfigure":
+            return self.async_update_and_abort(
+                self._get_entry(),
+                self._get_reconfigure_subentry(),
+                title=name,
+                data=self._data,
+            )
+        return self.async_create_entry(title=name, data=self._data)
+
+    def _source(self) -> StreamSource:
+        return StreamSource(
+            self._data[CONF_STREAM_URL],
+            self._data.get(CONF_USERNAME) or None,
+            self._data.get(CONF_PASSWORD) or None,
+        )

@@ -1,0 +1,31 @@
+"""Names that several parts of the face share."""
+
+from typing import Final
+
+DOMAIN: Final = "room_witness"
+
+SUBENTRY_CAMERA: Final = "camera"
+SUBENTRY_ROOM: Final = "room"
+
+# The site's entry.
+CONF_VAULT: Final = "vault"
+CONF_ORIGIN: Final = "origin"
+CONF_RECIPIENT: Final = "custodian_recipient"
+
+# A camera's subentry.
+CONF_STREAM_URL: Final = "stream_url"
+CONF_AUDIO: Final = "audio"
+CONF_PROFILE: Final = "profile"
+
+# A room's subentry.
+CONF_AREA: Final = "area"
+CONF_CAMERAS: Final = "cameras"
+CONF_CALENDAR: Final = "calendar"
+CONF_LAMP: Final = "lamp"
+SECTION_TIMES: Final = "times"
+CONF_LEAD: Final = "lead"
+CONF_LAG: Final = "lag"
+CONF_REVIEW_WINDOW: Final = "review_window"
+CONF_HOLD_PERIOD: Final = "hold_period"
+CONF_PREFLIGHT_LEAD: Final = "preflight_lead"
+SECTION_LEGAL_FILE: Final = "legal_file"

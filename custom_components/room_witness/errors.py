@@ -1,0 +1,46 @@
+"""The library's errors as Home Assistant's, translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from roomwitness.errors import WitnessError
+from roomwitness.policy.errors import TransitionNotAllowed
+from roomwitness.witness.errors import (
+    LegalFileIncomplete,
+    MeetingNotFound,
+    RoomBusy,
+    RoomIdle,
+    RoomNotFound,
+)
+
+from .const import DOMAIN
+
+_ASKED_WRONGLY = (
+    LegalFileIncomplete,
+    MeetingNotFound,
+    RoomBusy,
+    RoomIdle,
+    RoomNotFound,
+    TransitionNotAllowed,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the library's errors as translated ones.
+
+    Raises:
+        ServiceValidationError: the request does not fit the room's state.
+        HomeAssistantError: it could not be carried out.
+    """
+    try:
+        yield
+    except WitnessError as err:
+        kind = ServiceValidationError if isinstance(err, _ASKED_WRONGLY) else HomeAssistantError
+        raise kind(
+            translation_domain=DOMAIN,
+            translation_key=err.key,
+            translation_placeholders=err.placeholders,
+        ) from err

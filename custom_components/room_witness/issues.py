@@ -1,0 +1,82 @@
+"""What a person must act on, as Home Assistant's repair issues."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from roomwitness.witness import Problem
+
+from .const import DOMAIN
+
+if TYPE_CHECKING:
+    from .site import WitnessConfigEntry
+
+# Problems that keep the site from starting: there is no conductor to name them.
+_SETUP = frozenset({"site_keys_missing", "vault_unwritable", "vault_full", "store_error"})
+_LEARN_MORE = "https://github.com/room-witness/room-witness/blob/main/docs/troubleshooting.md"
+
+
+@callback
+def async_set(hass: HomeAssistant, key: str, *, active: bool) -> None:
+    """Show or take away an issue of the site as a whole."""
+    if active:
+        _create(hass, key, key, {})
+    else:
+        ir.async_delete_issue(hass, DOMAIN, key)
+
+
+@callback
+def async_clear_setup(hass: HomeAssistant) -> None:
+    """The site has started: nothing keeps it from that."""
+    for key in _SETUP:
+        ir.async_delete_issue(hass, DOMAIN, key)
+
+
+@callback
+def async_show(hass: HomeAssistant, entry: WitnessConfigEntry, problems: Iterable[Problem]) -> None:
+    """Make the issues that stand be these, and no others."""
+    wanted = {_id(problem): problem for problem in problems}
+    registry = ir.async_get(hass)
+    shown = {
+        issue_id
+        for (domain, issue_id), issue in registry.issues.items()
+        if domain == DOMAIN and issue.active
+    }
+    for issue_id in shown - wanted.keys():
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+    for issue_id, problem in wanted.items():
+        if issue_id not in shown:
+            _create(hass, issue_id, problem.key, _placeholders(entry, problem))
+
+
+def _id(problem: Problem) -> str:
+    parts = (problem.key, problem.room_id, problem.camera_id)
+    return "_".join(part for part in parts if part is not None)
+
+
+def _placeholders(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]:
+    """The names by which people know room and camera, and what the problem itself tells."""
+    names = {"room": problem.room_id, "camera": problem.camera_id}
+    return {
+        **problem.placeholders,
+        **{
+            word: entry.subentries[subentry_id].title
+            for word, subentry_id in names.items()
+            if subentry_id is not None and subentry_id in entry.subentries
+        },
+    }
+
+
+def _create(hass: HomeAssistant, issue_id: str, key: str, placeholders: dict[str, str]) -> None:
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=key,
+        translation_placeholders=placeholders,
+        learn_more_url=f"{_LEARN_MORE}#{key}",
+    )

@@ -1,0 +1,69 @@
+"""Subentries as the library wants them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
+
+from roomwitness.capture import StreamSource
+from roomwitness.policy.words import RoomPolicy
+from roomwitness.witness import CameraConfig, LegalFile, RoomConfig
+
+from .const import (
+    CONF_AUDIO,
+    CONF_CALENDAR,
+    CONF_CAMERAS,
+    CONF_STREAM_URL,
+    SECTION_LEGAL_FILE,
+    SECTION_TIMES,
+    SUBENTRY_CAMERA,
+    SUBENTRY_ROOM,
+)
+
+
+def room_subentries(entry: ConfigEntry[Any]) -> dict[str, ConfigSubentry]:
+    """Every room's subentry by its id."""
+    return {s.subentry_id: s for s in entry.subentries.values() if s.subentry_type == SUBENTRY_ROOM}
+
+
+def camera_subentries(entry: ConfigEntry[Any]) -> dict[str, ConfigSubentry]:
+    """Every camera's subentry by its id."""
+    return {
+        s.subentry_id: s for s in entry.subentries.values() if s.subentry_type == SUBENTRY_CAMERA
+    }
+
+
+def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig:
+    """One room; a camera that was removed is left out."""
+    cameras = camera_subentries(entry)
+    return RoomConfig(
+        id=subentry.subentry_id,
+        cameras=tuple(
+            _camera(cameras[camera_id])
+            for camera_id in subentry.data.get(CONF_CAMERAS, ())
+            if camera_id in cameras
+        ),
+        policy=_policy(subentry.data.get(SECTION_TIMES, {})),
+        legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
+        calendar_bound=CONF_CALENDAR in subentry.data,
+    )
+
+
+def stream_source(data: Mapping[str, Any]) -> StreamSource:
+    """Where a camera's stream is, and how to be let in."""
+    return StreamSource(
+        data[CONF_STREAM_URL],
+        data.get(CONF_USERNAME) or None,
+        data.get(CONF_PASSWORD) or None,
+        data.get(CONF_AUDIO, False),
+    )
+
+
+def _camera(subentry: ConfigSubentry) -> CameraConfig:
+    return CameraConfig(id=subentry.subentry_id, source=stream_source(subentry.data))
+
+
+def _policy(times: Mapping[str, Mapping[str, float]]) -> RoomPolicy:
+    return RoomPolicy(**{name: timedelta(**value) for name, value in times.items()})

@@ -1,0 +1,170 @@
+"""One site at work: the conductor, and what ties it to Home Assistant."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.event import async_track_time_interval
+
+from roomwitness.errors import WitnessError
+from roomwitness.vault.errors import StoreError
+from roomwitness.witness import RoomStatus, SiteConfig, Witness
+
+from . import issues, paths
+from .bookings import Bookings
+from .const import CONF_AREA, CONF_VAULT, DOMAIN
+from .keys import StoredKeys
+from .lamp import Lamps
+from .rooms import camera_subentries, room_config, room_subentries
+
+type WitnessConfigEntry = ConfigEntry[Site]
+
+_REFRESH = timedelta(seconds=60)
+
+
+class Site:
+    """What every entity, action and flow of the integration asks."""
+
+    def __init__(self, hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
+        self.hass = hass
+        self.entry = entry
+        self.witness: Witness
+        self._bookings = Bookings(self)
+        self._lamps = Lamps(self)
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._adders: list[Callable[[str], None]] = []
+        self._rooms: set[str] = set()
+        self._stops: list[Callable[[], None]] = []
+        self._stopped = False
+
+    async def async_start(self) -> None:
+        """Open the vault and begin.
+
+        Raises:
+            ConfigEntryError: the keys are gone, or a store is damaged: a person must act.
+            ConfigEntryNotReady: the vault cannot be used now; Home Assistant tries again.
+        """
+        keys = await self.hass.async_add_executor_job(StoredKeys.load, paths.keys_file(self.hass))
+        issues.async_set(self.hass, "site_keys_missing", active=keys is None)
+        if keys is None:
+            raise ConfigEntryError(translation_domain=DOMAIN, translation_key="site_keys_missing")
+        self.witness = Witness(
+            SiteConfig(
+                root=Path(self.entry.data[CONF_VAULT]),
+                ephemeral_dir=paths.ephemeral_dir(self.hass),
+                held_dir=paths.held_dir(self.hass),
+                site_identity=keys.site_identity,
+                custodian_recipients=(keys.custodian_recipient,),
+                log_private_key=keys.log_private_key,
+                origin=keys.origin,
+            )
+        )
+        try:
+            await self.witness.start()
+        except WitnessError as err:
+            issues.async_set(self.hass, err.key, active=True)
+            kind = ConfigEntryError if isinstance(err, StoreError) else ConfigEntryNotReady
+            raise kind(translation_domain=DOMAIN, translation_key=err.key) from err
+        issues.async_clear_setup(self.hass)
+        self._stops.append(self.witness.subscribe(self._async_changed))
+        await self.async_update_rooms()
+        self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
+        self._bookings.async_start()
+        self._stops.append(
+            self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
+        )
+
+    async def _async_hass_stops(self, _event: Event) -> None:
+        await self.async_stop()
+
+    async def async_stop(self) -> None:
+        """Seal what is open and let go; a second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for stop in self._stops:
+            stop()
+        self._bookings.async_stop()
+        await self.witness.stop()
+
+    async def async_update_rooms(self) -> None:
+        """Take the subentries as they are now, without interrupting other rooms."""
+        rooms = room_subentries(self.entry)
+        await self.witness.set_rooms(room_config(self.entry, room) for room in rooms.values())
+        self._async_register_devices()
+        new = rooms.keys() - self._rooms
+        self._rooms = set(rooms)
+        for room_id in sorted(new):
+            for add in self._adders:
+                add(room_id)
+        self._bookings.async_rooms_changed()
+        self._async_show_issues()
+
+    @callback
+    def async_on_room(self, add: Callable[[str], None]) -> None:
+        """Call ``add(room_id)`` for every room there is, and for each that comes."""
+        self._adders.append(add)
+        for room_id in sorted(self._rooms):
+            add(room_id)
+
+    @callback
+    def async_watch(self, room_id: str, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call ``watcher`` after each change of the room; returns the way out."""
+        watchers = self._watchers.setdefault(room_id, [])
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher)
+
+    def status(self, room_id: str) -> RoomStatus | None:
+        """The room as it is now; None once it is removed."""
+        return self.witness.status(room_id) if room_id in self._rooms else None
+
+    @property
+    def rooms(self) -> frozenset[str]:
+        """Ids of the rooms there are."""
+        return frozenset(self._rooms)
+
+    @callback
+    def _async_changed(self, room_id: str) -> None:
+        for watcher in tuple(self._watchers.get(room_id, ())):
+            watcher()
+        self._lamps.async_sync(room_id)
+        self._async_show_issues()
+
+    @callback
+    def _async_refresh(self, _now: object = None) -> None:
+        for room_id in self._rooms:
+            self._async_changed(room_id)
+
+    @callback
+    def _async_show_issues(self) -> None:
+        issues.async_show(self.hass, self.entry, self.witness.problems())
+
+    @callback
+    def _async_register_devices(self) -> None:
+        registry = dr.async_get(self.hass)
+        for subentry in camera_subentries(self.entry).values():
+            registry.async_get_or_create(
+                config_entry_id=self.entry.entry_id,
+                config_subentry_id=subentry.subentry_id,
+                identifiers={(DOMAIN, subentry.subentry_id)},
+                name=subentry.title,
+                manufacturer=subentry.data.get("manufacturer"),
+                model=subentry.data.get("model"),
+            )
+        for subentry in room_subentries(self.entry).values():
+            device = registry.async_get_or_create(
+                config_entry_id=self.entry.entry_id,
+                config_subentry_id=subentry.subentry_id,
+                identifiers={(DOMAIN, subentry.subentry_id)},
+                name=subentry.title,
+                model="Room",
+                entry_type=dr.DeviceEntryType.SERVICE,
+            )
+            area = subentry.data.get(CONF_AREA)
+            if area is not None and device.area_id is None:
+                registry.async_update_device(device.id, area_id=area)

@@ -1,0 +1,94 @@
+"""The switch that starts and stops a room's recording by hand; the actions are aimed at it."""
+
+from typing import Any, override
+
+from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.core import HomeAssistant, ServiceResponse
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from roomwitness.policy.words import RUNNING, HoldKind
+
+from .const import DOMAIN
+from .entity import RoomEntity
+from .errors import translated
+from .site import WitnessConfigEntry
+
+PARALLEL_UPDATES = 0
+
+MEETING = SwitchEntityDescription(key="meeting", translation_key="meeting")
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: WitnessConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the switch of every room."""
+    site = entry.runtime_data
+    site.async_on_room(
+        lambda room_id: async_add_entities(
+            [MeetingSwitch(site, room_id, MEETING)], config_subentry_id=room_id
+        )
+    )
+
+
+class MeetingSwitch(RoomEntity, SwitchEntity):
+    """On while a meeting runs."""
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        """Whether a meeting runs."""
+        return self.status.state in RUNNING
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Start a meeting, unless one runs."""
+        if not self.is_on:
+            await self.async_start_meeting()
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """End the meeting, if one runs."""
+        if self.is_on:
+            await self.async_stop_meeting()
+
+    async def async_start_meeting(self) -> ServiceResponse:
+        """Start a meeting; an error if one runs."""
+        with translated():
+            return {"meeting_id": await self.site.witness.start_meeting(self.room_id)}
+
+    async def async_stop_meeting(self) -> None:
+        """End the meeting; an error if none runs."""
+        with translated():
+            await self.site.witness.stop_meeting(self.room_id)
+
+    async def async_report_threat(self) -> ServiceResponse:
+        """Hold the running meeting, or the one that has just ended."""
+        with translated():
+            return {"meeting_id": await self.site.witness.report_threat(self.room_id)}
+
+    async def async_hold(self, kind: str, reason: str, meeting_id: str | None = None) -> None:
+        """Place one more hold."""
+        with translated():
+            await self.site.witness.hold(
+                self._meeting(meeting_id, held=False), HoldKind(kind), reason
+            )
+
+    async def async_release(self, reason: str, meeting_id: str | None = None) -> None:
+        """End every hold of a meeting: it is erased."""
+        with translated():
+            await self.site.witness.release(self._meeting(meeting_id, held=True), reason)
+
+    def _meeting(self, meeting_id: str | None, *, held: bool) -> str:
+        """The meeting that is meant: the one named, or the only one that it can be."""
+        mine = [m for m in self.site.witness.meetings(self.room_id) if m.started is not None]
+        if meeting_id is not None:
+            found = [m for m in mine if m.id == meeting_id]
+        else:
+            found = [m for m in mine if m.held is held] or mine
+        if len(found) != 1:
+            key = "meeting_ambiguous" if found else "meeting_not_found"
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key=key)
+        return found[0].id

@@ -1,0 +1,220 @@
+"""A room in Home Assistant: what its people see from the booking to the receipt."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
+from syrupy.assertion import SnapshotAssertion
+
+from custom_components.room_witness.const import DOMAIN
+from roomwitness.custody import verify_log
+from tests.camera import Camera
+
+from .conftest import (
+    CALENDAR,
+    LAMP,
+    LEGAL_FILE,
+    MakeSite,
+    camera_subentry,
+    room_subentry,
+    until,
+)
+
+STATE = "sensor.room_12_state"
+SWITCH = "switch.room_12_meeting"
+
+
+def state(hass: HomeAssistant, entity_id: str) -> str:
+    found = hass.states.get(entity_id)
+    assert found is not None, entity_id
+    return found.state
+
+
+async def book(hass: HomeAssistant, start: float, seconds: float, summary: str = "Anna A") -> None:
+    begin = dt_util.now() + timedelta(seconds=start)
+    await hass.services.async_call(
+        "calendar",
+        "create_event",
+        {
+            "entity_id": CALENDAR,
+            "summary": summary,
+            "start_date_time": begin.isoformat(),
+            "end_date_time": (begin + timedelta(seconds=seconds)).isoformat(),
+        },
+        blocking=True,
+    )
+
+
+async def call(hass: HomeAssistant, action: str, **data: Any) -> Any:
+    return await hass.services.async_call(
+        DOMAIN, action, {"entity_id": SWITCH, **data}, blocking=True
+    )
+
+
+async def test_entities_of_a_room(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    snapshot: SnapshotAssertion,
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    registry = er.async_get(hass)
+    entities = sorted(
+        er.async_entries_for_config_entry(registry, entry.entry_id), key=lambda e: e.entity_id
+    )
+    assert {e.config_subentry_id for e in entities} == {"room1"}
+    for found in entities:
+        assert hass.states.get(found.entity_id) == snapshot(name=found.entity_id)
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert sorted(d.name or "" for d in devices) == ["Door camera", "Room 12"]
+
+
+async def test_a_booking_is_recorded_shown_and_erased(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry(calendar=CALENDAR))
+    assert state(hass, STATE) == "idle"
+    await book(hass, 3600, 900, "Later")
+    await until(hass, lambda: state(hass, "sensor.room_12_next_booking") != "unknown")
+    await book(hass, -2, 8)
+    await until(hass, lambda: state(hass, "binary_sensor.room_12_recording") == "on")
+    assert state(hass, STATE) == "recording"
+    assert state(hass, SWITCH) == "on"
+    await until(hass, lambda: state(hass, LAMP) == "on")
+    folder = Path(hass.config.path("room_witness", "vault", "segments"))
+    await until(hass, lambda: list(folder.rglob("*.tail")))
+    await until(hass, lambda: state(hass, STATE) == "review")
+    await until(hass, lambda: state(hass, LAMP) == "off")
+    assert state(hass, "sensor.room_12_next_erasure") != "unknown"
+    await until(hass, lambda: state(hass, "sensor.room_12_last_erasure") != "unknown")
+    assert not list(folder.rglob("*.age"))
+    receipt = hass.states.get("sensor.room_12_last_erasure")
+    assert receipt is not None
+    assert receipt.attributes["segments"] == 1
+    assert verify_log(Path(hass.config.path("room_witness", "vault", "custody"))).size > 5
+    ours = [r for r in caplog.records if r.name.startswith(("roomwitness", "custom_components"))]
+    kept = [
+        path.read_bytes()
+        for path in Path(hass.config.path("room_witness")).rglob("*")
+        if path.is_file()
+    ]
+    assert not any("Anna A" in record.getMessage() for record in ours)
+    assert not any(b"Anna A" in data for data in kept)
+    assert not [r for r in ours if r.levelname in ("WARNING", "ERROR")]
+
+
+async def test_a_cancelled_booking_ends_at_once(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry(calendar=CALENDAR))
+    await book(hass, -2, 600)
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    component = hass.data["calendar"]
+    entity = component.get_entity(CALENDAR)
+    (event,) = await entity.async_get_events(
+        hass, dt_util.now() - timedelta(hours=1), dt_util.now() + timedelta(hours=1)
+    )
+    await entity.async_delete_event(event.uid)
+    await until(hass, lambda: state(hass, STATE) in ("review", "idle"))
+
+
+async def test_a_threat_by_the_button_and_its_release(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry())
+    await hass.services.async_call("switch", "turn_on", {"entity_id": SWITCH}, blocking=True)
+    await hass.services.async_call("switch", "turn_on", {"entity_id": SWITCH}, blocking=True)
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    await hass.services.async_call(
+        "button", "press", {"entity_id": "button.room_12_report_threat"}, blocking=True
+    )
+    await until(hass, lambda: state(hass, "sensor.room_12_evidence_held") == "1")
+    await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert state(hass, STATE) == "held"
+    await call(hass, "hold", kind="access_request", reason="Request 12")
+    await call(hass, "release", reason="Decision 13")
+    await until(hass, lambda: state(hass, "sensor.room_12_last_erasure") != "unknown")
+    assert state(hass, "sensor.room_12_evidence_held") == "0"
+
+
+async def test_actions_answer_and_refuse_by_name(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry())
+    for action, data, key in (
+        ("stop", {}, "room_idle"),
+        ("report_threat", {}, "room_idle"),
+        ("release", {"reason": "none there"}, "meeting_not_found"),
+        ("hold", {"kind": "legal", "reason": "none", "meeting_id": "x"}, "meeting_not_found"),
+    ):
+        with pytest.raises(ServiceValidationError) as caught:
+            await call(hass, action, **data)
+        assert caught.value.translation_key == key
+    answer = await hass.services.async_call(
+        DOMAIN, "start", {"entity_id": SWITCH}, blocking=True, return_response=True
+    )
+    assert answer is not None
+    meeting = answer[SWITCH]["meeting_id"]  # type: ignore[index,call-overload]
+    assert hass.states.get(STATE).attributes["meeting_id"] == meeting  # type: ignore[union-attr]
+    with pytest.raises(ServiceValidationError, match="already running"):
+        await call(hass, "start")
+    await call(hass, "report_threat")
+    await call(hass, "stop")
+    await call(hass, "start")
+    await call(hass, "report_threat")
+    await call(hass, "stop")
+    with pytest.raises(ServiceValidationError) as caught:
+        await call(hass, "release", reason="which one")
+    assert caught.value.translation_key == "meeting_ambiguous"
+    await call(hass, "release", reason="this one", meeting_id=meeting)
+    assert state(hass, "sensor.room_12_evidence_held") == "1"
+
+
+async def test_rooms_come_and_go_without_interrupting_others(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    await call(hass, "start")
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    meeting = hass.states.get(STATE).attributes["meeting_id"]  # type: ignore[union-attr]
+    hass.config_entries.async_add_subentry(
+        entry, room_subentry("room2", "Room 14", legal_file={**LEGAL_FILE, "purpose": " "})
+    )
+    await until(hass, lambda: hass.states.get("sensor.room_14_state"))
+    assert hass.states.get(STATE).attributes["meeting_id"] == meeting  # type: ignore[union-attr]
+    issues = ir.async_get(hass).issues
+    issue = issues[DOMAIN, "legal_file_incomplete_room2"]
+    assert issue.translation_placeholders == {"fields": "purpose", "room": "Room 14"}
+    with pytest.raises(ServiceValidationError, match="legal file is incomplete: purpose"):
+        await hass.services.async_call(
+            DOMAIN, "start", {"entity_id": "switch.room_14_meeting"}, blocking=True
+        )
+    hass.config_entries.async_remove_subentry(entry, "room2")
+    await until(hass, lambda: hass.states.get("sensor.room_14_state") is None)
+    assert (DOMAIN, "legal_file_incomplete_room2") not in issues
+    hass.config_entries.async_remove_subentry(entry, "room1")
+    await until(hass, lambda: hass.states.get(STATE) is None)
+    await until(hass, lambda: entry.runtime_data.witness.problems() == ())
+
+
+async def test_the_rooms_area_is_given_to_its_device(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    area = ar.async_get(hass).async_create("Town hall")
+    entry = await make_site(camera_subentry(camera), room_subentry(area=area.id))
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert {d.name: d.area_id for d in devices} == {"Door camera": None, "Room 12": area.id}
