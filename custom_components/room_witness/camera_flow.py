@@ -98,7 +98,7 @@ class CameraFlow(ConfigSubentryFlow):
             if (c.host, c.port) not in known
         ]
         if not options:
-            return self.async_show_menu(step_id="none_found", menu_options=["discovered", "onvif"])
+            return await self.async_step_none_found()
         schema = vol.Schema(
             {
                 vol.Required(CONF_FOUND): SelectSelector(
@@ -107,6 +107,12 @@ class CameraFlow(ConfigSubentryFlow):
             }
         )
         return self.async_show_form(step_id="discovered", data_schema=schema)
+
+    async def async_step_none_found(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Nobody new answered: look again, or enter an address."""
+        return self.async_show_menu(step_id="none_found", menu_options=["discovered", "onvif"])
 
     async def async_step_onvif(
         self, user_input: dict[str, Any] | None = None

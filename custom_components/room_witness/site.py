@@ -69,7 +69,7 @@ class Site:
         except WitnessError as err:
             issues.async_set(self.hass, err.key, active=True)
             kind = ConfigEntryError if isinstance(err, StoreError) else ConfigEntryNotReady
-            raise kind(translation_domain=DOMAIN, translation_key=err.key) from err
+            raise kind(translation_domain=DOMAIN, translation_key=err.key) from None
         issues.async_clear_setup(self.hass)
         self._stops.append(self.witness.subscribe(self._async_changed))
         await self.async_update_rooms()
