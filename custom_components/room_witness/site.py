@@ -7,12 +7,11 @@ from pathlib import Path
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 
 from roomwitness.errors import WitnessError
-from roomwitness.vault.errors import StoreError
 from roomwitness.witness import RoomStatus, SiteConfig, Witness
 
 from . import issues, paths
@@ -46,13 +45,15 @@ class Site:
         """Open the vault and begin.
 
         Raises:
-            ConfigEntryError: the keys are gone, or a store is damaged: a person must act.
-            ConfigEntryNotReady: the vault cannot be used now; Home Assistant tries again.
+            ConfigEntryNotReady: keys or vault cannot be used now. Home Assistant tries again, also
+                where a person must act first: what was put back is then found without a reload.
         """
         keys = await self.hass.async_add_executor_job(StoredKeys.load, paths.keys_file(self.hass))
         issues.async_set(self.hass, "site_keys_missing", active=keys is None)
         if keys is None:
-            raise ConfigEntryError(translation_domain=DOMAIN, translation_key="site_keys_missing")
+            raise ConfigEntryNotReady(
+                translation_domain=DOMAIN, translation_key="site_keys_missing"
+            )
         self.witness = Witness(
             SiteConfig(
                 root=Path(self.entry.data[CONF_VAULT]),
@@ -68,8 +69,7 @@ class Site:
             await self.witness.start()
         except WitnessError as err:
             issues.async_set(self.hass, err.key, active=True)
-            kind = ConfigEntryError if isinstance(err, StoreError) else ConfigEntryNotReady
-            raise kind(translation_domain=DOMAIN, translation_key=err.key) from None
+            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
         issues.async_clear_setup(self.hass)
         self._stops.append(self.witness.subscribe(self._async_changed))
         await self.async_update_rooms()

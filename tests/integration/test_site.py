@@ -63,7 +63,7 @@ async def test_without_its_keys_a_site_does_not_start_and_says_why(
     entry = await make_site(camera_subentry(camera), room_subentry(), load=False)
     paths.keys_file(hass).rename(paths.keys_file(hass).with_suffix(".bak"))
     assert not await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert entry.state is ConfigEntryState.SETUP_RETRY
     assert issue_ids(hass) == {"site_keys_missing"}
     paths.keys_file(hass).with_suffix(".bak").rename(paths.keys_file(hass))
     assert await hass.config_entries.async_reload(entry.entry_id)
@@ -71,10 +71,10 @@ async def test_without_its_keys_a_site_does_not_start_and_says_why(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "key", "expected"),
+    ("name", "content", "key"),
     [
-        ("vault", b"in the way", "vault_unwritable", ConfigEntryState.SETUP_RETRY),
-        ("vault/index.db", b"rubbish " * 600, "store_error", ConfigEntryState.SETUP_ERROR),
+        ("vault", b"in the way", "vault_unwritable"),
+        ("vault/index.db", b"rubbish " * 600, "store_error"),
     ],
     ids=["unwritable", "damaged"],
 )
@@ -84,7 +84,6 @@ async def test_a_vault_that_cannot_be_opened(
     name: str,
     content: bytes,
     key: str,
-    expected: ConfigEntryState,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     entry = await make_site(load=False)
@@ -92,7 +91,7 @@ async def test_a_vault_that_cannot_be_opened(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     assert not await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is expected
+    assert entry.state is ConfigEntryState.SETUP_RETRY
     assert issue_ids(hass) == {key}
     assert path.read_bytes() == content
     assert not [r for r in caplog.records if r.exc_info and r.levelname in ("WARNING", "ERROR")]
