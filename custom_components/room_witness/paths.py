@@ -4,6 +4,9 @@ from pathlib import Path
 
 from homeassistant.core import HomeAssistant
 
+# The name is what keeps it out of backups.
+EPHEMERAL = ".room_witness_unheld.log.d"
+
 
 def default_vault(hass: HomeAssistant) -> str:
     """Folder of a new site's vault."""
@@ -21,5 +24,9 @@ def held_dir(hass: HomeAssistant) -> Path:
 
 
 def ephemeral_dir(hass: HomeAssistant) -> Path:
-    """Keys of what is not held; core leaves ``.cache`` out of every backup."""
-    return Path(hass.config.path(".cache", "room_witness"))
+    """Keys of what is not held; neither core nor the Supervisor takes it into a backup.
+
+    Both leave out what matches ``*.log.*`` directly in the configuration folder, folders too
+    (docs/decisions/0005-keys-outside-backups.md).
+    """
+    return Path(hass.config.path(EPHEMERAL))

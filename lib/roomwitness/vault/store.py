@@ -22,6 +22,7 @@ from .errors import (
     VaultUnwritable,
     disk_error,
 )
+from .freeze import Freeze
 from .index import Index
 from .keys import KeyStore, Wraps, new_recording_key
 from .records import Gap, Receipt, Recording, Recovered, Segment
@@ -53,6 +54,7 @@ class Vault:
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
         self._index = Index(root / "index.db", self._path)
+        self._freeze = Freeze(root / "index.db")
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
         return self._segments / recording_id / f"{segment_id}{_SUFFIX}"
@@ -70,9 +72,22 @@ class Vault:
 
     def close(self) -> None:
         """Close the index and the key stores."""
+        self.thaw()
         self._index.close()
         self._ephemeral.close()
         self._held.close()
+
+    def freeze(self) -> None:
+        """Let the index's files be copied whole, until ``thaw``; writing goes on.
+
+        Raises:
+            VaultUnwritable.
+        """
+        self._freeze.begin()
+
+    def thaw(self) -> None:
+        """The copy is made, or given up."""
+        self._freeze.end()
 
     # Meetings
 

@@ -21,6 +21,7 @@ from roomwitness.policy.words import (
 from roomwitness.vault import Vault
 from roomwitness.vault.age import Identity, Recipient
 
+from .backups import Backups
 from .config import RoomConfig, SiteConfig
 from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle, RoomNotFound
 from .ledger import Ledger
@@ -67,6 +68,7 @@ class Witness:
             config.origin, base64.b64decode(config.log_private_key)
         )
         self._ledger = Ledger(self._vault, config.root / "custody", signer, config.origin)
+        self._backups = Backups(self._vault, self._ledger)
         self._host = CaptureHost()
         self._sessions = Sessions(self._vault, self._host, segment_seconds, self._changed_in_thread)
         self._preflight = Preflight(self._host, self._notify)
@@ -262,6 +264,22 @@ class Witness:
         async with self._lock:
             meeting, room = self._meeting(meeting_id)
             await self._upkeep.apply(meeting, events.HandOver(), self._clock(), room)
+
+    async def backup_begins(self) -> None:
+        """Somebody is about to copy the site's folders.
+
+        Raises:
+            VaultUnwritable, LogUnwritable: the copy may be taken nevertheless.
+        """
+        await self._upkeep.run(self._backups.begin, self._clock())
+
+    async def backup_ends(self) -> None:
+        """The copy is made; a second call does nothing but be noted.
+
+        Raises:
+            LogUnwritable.
+        """
+        await self._upkeep.run(self._backups.end, self._clock())
 
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""
