@@ -50,9 +50,10 @@ async def test_a_reload_goes_on_with_the_running_meeting(
     assert await hass.config_entries.async_reload(entry.entry_id)
     await until(hass, lambda: state(hass, STATE) == "recording")
     assert hass.states.get(STATE).attributes["meeting_id"] == meeting  # type: ignore[union-attr]
+    vault = Path(hass.config.path("room_witness", "vault", "segments"))
+    await until(hass, lambda: list(vault.rglob("*.tail")))
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
-    vault = Path(hass.config.path("room_witness", "vault", "segments"))
     assert list(vault.rglob("*.mp4.age"))
     assert not list(vault.rglob("*.part")), "what was open is sealed when Home Assistant stops"
 
