@@ -7,6 +7,7 @@ elsewhere (see keys.py). All methods block on disk and may be called from any th
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,9 +201,15 @@ class Vault:
         return recovered
 
     def _recover_recording(self, recording: Recording) -> list[Recovered]:
+        found: list[Recovered] = []
+        with suppress(OSError):  # What cannot be mended now stays as it is; check() names it.
+            self._make_whole(recording, found)
+        return found
+
+    def _make_whole(self, recording: Recording, found: list[Recovered]) -> None:
         folder = self._segments / recording.id
         if not folder.is_dir():
-            return []
+            return
         for unfinished in folder.glob(f"*{files.NEW}"):
             unfinished.unlink()
         listed = {segment.id for segment in self.segments(recording.id)}
@@ -212,7 +219,6 @@ class Vault:
             for suffix in (_SUFFIX + PART, _SUFFIX + TAIL, _SUFFIX)
             if path.name.endswith(suffix)
         }
-        found = []
         for segment_id in sorted(names):
             path = self._path(recording.id, segment_id)
             if segment_id in listed:
@@ -234,7 +240,6 @@ class Vault:
                 found.append(
                     Recovered(recording_id=recording.id, segment_id=segment.id, bytes=segment.bytes)
                 )
-        return found
 
     # Holds and erasure
 

@@ -1,0 +1,247 @@
+"""SIGKILL of the recording process at random instants: what is lost, and what comes back.
+
+Each worker has a site of its own. A cycle: the whole conductor starts in a fresh process, records a
+booking with several cameras over RTSP and erases the cycle before (its booking is gone); it is
+killed at a random instant; then the vault is opened, recovered and looked at from outside.
+
+Lost seconds of a camera: from the end of the media that can be decrypted to the kill. A camera
+that had sent no picture yet has nothing to lose. Keys of erased meetings are searched for in
+every byte of the site's folder.
+"""
+
+import argparse
+import asyncio
+import io
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import av
+
+from bench import _report
+from roomwitness.capture import StreamSource
+from roomwitness.policy.words import MeetingState, RoomPolicy
+from roomwitness.vault import Recording, Vault
+from roomwitness.vault.age import bech32
+from tests.lib.witness.house import House, booking
+from tests.peers import free_port
+
+_POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
+_fork = multiprocessing.get_context("forkserver")
+
+
+@dataclass
+class Found:
+    """What all workers saw."""
+
+    losses: list[float] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    erased: int = 0
+    resurrected: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = _report.parser(__doc__)
+    parser.add_argument("--kills", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=16)
+    parser.add_argument("--cameras", type=int, default=3)
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds until the kill")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args(words)
+    kills = 300 if args.quick else args.kills
+    _fork.set_forkserver_preload(["bench.kill"])
+    found = Found()
+    with tempfile.TemporaryDirectory() as folder, _camera() as url:
+        threads = [
+            threading.Thread(
+                target=_worker,
+                args=(Path(folder) / str(n), url, args, random.Random(args.seed + n), found, kills),
+            )
+            for n in range(args.workers)
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(5)
+            print(f"\r{found.kills} of {kills} kills", end="", file=sys.stderr)
+        print(file=sys.stderr)
+    _tell(found)
+
+
+def _tell(found: Found) -> None:
+    errors = found.errors.total()
+    lost = sorted(found.losses) or [0.0]
+    p50, p99 = (lost[min(len(lost) - 1, len(lost) * part // 100)] for part in (50, 99))
+    rows = [
+        ("kills", found.kills),
+        ("cameras that had sent a picture", len(found.losses)),
+        ("meetings' recordings erased", found.erased),
+        *((f"error: {name}", count) for name, count in found.errors.most_common()),
+    ]
+    _report.table("What was seen", ("what", "count"), rows)
+    figures = {
+        "kills": found.kills,
+        "lost_p50_s": p50,
+        "lost_p99_s": p99,
+        "lost_max_s": lost[-1],
+        "index_errors": errors,
+        "keys_resurrected": found.resurrected,
+    }
+    none = _report.Goal("==", 0)
+    goals = {
+        "lost_max_s": _report.Goal("<=", 1),
+        "index_errors": none,
+        "keys_resurrected": none,
+    }
+    _report.finish(figures, goals)
+
+
+class _camera:  # noqa: N801 (a context manager)
+    """One simulated camera that every recorder connects to, in a process of its own."""
+
+    def __enter__(self) -> str:
+        port = free_port()
+        command = (
+            *(sys.executable, "-m", "tests.camera", "--rtsp-port", str(port)),
+            *("--width", "160", "--height", "96", "--fps", "10", "--gop", "10"),
+        )
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline().startswith("ready"):
+            raise SystemExit("the simulated camera did not start")
+        return f"rtsp://127.0.0.1:{port}/stream"
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _record(house: House, url: str, cameras: int, uid: str) -> None:
+    """The recording process; never returns by itself."""
+
+    async def run() -> None:
+        sources = [StreamSource(url, None, None, True) for _ in range(cameras)]
+        room = house.room(*sources, policy=_POLICY)
+        witness = await house.started(room)
+        await witness.reconcile("r1", [booking(-0.5, 600, uid)])
+        await asyncio.sleep(60)
+
+    asyncio.run(run())
+
+
+def _worker(
+    root: Path, url: str, args: argparse.Namespace, rng: random.Random, found: Found, kills: int
+) -> None:
+    root.mkdir()
+    house = House(root)
+    keys: dict[str, str] = {}
+    cycle = 0
+    while True:
+        with found.lock:
+            if found.kills >= kills:
+                return
+            found.kills += 1
+        cycle += 1
+        child = _fork.Process(target=_record, args=(house, url, args.cameras, f"b{cycle}"))
+        child.start()
+        child.join(rng.uniform(0.05, args.longest))
+        if child.exitcode is not None:
+            with found.lock:
+                found.errors["the recording process ended by itself"] += 1
+            continue
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        at = time.time()
+        child.join()
+        _look(house, at, keys, found)
+
+
+def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
+    """Open what the kill left and hold it against what must hold."""
+    begun = _begun(house)
+    problems: list[str] = []
+    vault = house.vault()
+    try:
+        vault.recover()
+        problems += [line.split(" ")[0] for line in vault.check()]
+        live = {m.id for m in vault.meetings() if m.state is not MeetingState.ERASED}
+        recordings = [r for meeting in live for r in vault.recordings(meeting)]
+        losses = [
+            at - end
+            for r in recordings
+            if r.ended is None and (end := _end(vault, r, begun, problems)) is not None
+        ]
+        identities = {r.id: str(vault._identity(r.id)) for r in recordings if vault.has_key(r.id)}
+    finally:
+        vault.close()
+    try:
+        house.log()
+    except Exception as err:
+        problems.append(f"custody log: {type(err).__name__}")
+    gone = {keys.pop(recording) for recording in keys.keys() - identities.keys()}
+    keys.update(identities)
+    back = sum(_is_anywhere(house.root, key) for key in gone)
+    with found.lock:
+        found.losses += losses
+        found.errors.update(problems)
+        found.erased += len(gone)
+        found.resurrected += back
+
+
+def _begun(house: House) -> dict[str, float]:
+    """Of each recording's open segment when its first picture came (it is in the file's name)."""
+    parts = (house.config.root / "segments").glob("*/*.part")
+    return {path.parent.name: int(path.name.split("-")[0]) / 1000 for path in parts}
+
+
+def _end(
+    vault: Vault, recording: Recording, begun: dict[str, float], problems: list[str]
+) -> float | None:
+    """Up to when the recording's media can be played; None if no picture had come."""
+    segments = vault.segments(recording.id)
+    if not segments:
+        return begun.get(recording.id)
+    last = segments[-1]
+    try:
+        data = b"".join(vault.read_segment(last))
+        with av.open(io.BytesIO(data)) as media:
+            stream = media.streams.video[0]
+            ends = [
+                (packet.pts + packet.duration) * packet.time_base
+                for packet in media.demux(stream)
+                if packet.pts is not None
+            ]
+    except Exception as err:
+        problems.append(f"a listed segment does not open: {type(err).__name__}")
+        return None
+    played = last.start.timestamp() + float(max(ends))
+    # A segment that was opened behind it and lost everything ends where it began.
+    return max(played, begun.get(recording.id, 0.0))
+
+
+def _is_anywhere(root: Path, key: str) -> bool:
+    _, raw = bech32.decode(key)
+    wanted = (key.encode(), key.lower().encode(), raw)
+    for path in root.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            if any(form in data for form in wanted):
+                return True
+    return False
+
+
+if __name__ == "__main__":
+    main()
