@@ -13,6 +13,7 @@ from homeassistant.core import HomeAssistant  # noqa: E402
 from homeassistant.helpers import config_validation as cv  # noqa: E402
 from homeassistant.helpers.typing import ConfigType  # noqa: E402
 
+from . import blueprints  # noqa: E402
 from .const import DOMAIN  # noqa: E402
 from .services import async_setup_services  # noqa: E402
 from .site import Site, WitnessConfigEntry  # noqa: E402
@@ -30,6 +31,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> bool:
     """Open the site and let its rooms be seen."""
+    await blueprints.async_install(hass)
     site = Site(hass, entry)
     await site.async_start()
     entry.runtime_data = site

@@ -1,5 +1,6 @@
 """The switch that starts and stops a room's recording by hand; the actions are aimed at it."""
 
+from contextlib import suppress
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
@@ -8,6 +9,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from roomwitness.policy.words import RUNNING, HoldKind
+from roomwitness.witness.errors import RoomBusy, RoomIdle
 
 from .const import DOMAIN
 from .entity import RoomEntity
@@ -45,14 +47,14 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Start a meeting, unless one runs."""
-        if not self.is_on:
-            await self.async_start_meeting()
+        with translated(), suppress(RoomBusy):
+            await self.site.witness.start_meeting(self.room_id)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """End the meeting, if one runs."""
-        if self.is_on:
-            await self.async_stop_meeting()
+        with translated(), suppress(RoomIdle):
+            await self.site.witness.stop_meeting(self.room_id)
 
     async def async_start_meeting(self) -> ServiceResponse:
         """Start a meeting; an error if one runs."""

@@ -1,4 +1,4 @@
-"""The zip that HACS installs: the integration's files, the library in ``_lib``, the blueprints."""
+"""The zip that HACS installs: the integration's files, and the library in ``_lib``."""
 
 import sys
 import zipfile
@@ -9,7 +9,6 @@ TOP = Path(__file__).parents[2]
 PARTS = (
     (TOP / "custom_components" / "room_witness", ""),
     (TOP / "lib" / "roomwitness", "_lib/roomwitness/"),
-    (TOP / "blueprints" / "automation" / "room_witness", "blueprints/automation/"),
 )
 
 

@@ -42,6 +42,8 @@ class Ledger:
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
         self.last_receipt: dict[str, Receipt] = {}
+        # Names of logs that were set aside because they did not verify.
+        self.tampered: tuple[str, ...] = ()
 
     def open(self, now: datetime) -> None:
         """Open the log (setting a tampered one aside, kept) and load the meetings."""
@@ -53,6 +55,8 @@ class Ledger:
             self._log = CustodyLog(self._log_dir, self._signer, self._origin)
             self._log.open()
             self.note("log_tampered", now, kept_as=aside.name)
+        pattern = f"{self._log_dir.name}.tampered-*"
+        self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
         for meeting in self._vault.meetings():
             self._remember(meeting, now)
         for receipt in self._vault.receipts():
@@ -61,12 +65,6 @@ class Ledger:
     def close(self) -> None:
         """Close the log; every entry is signed already."""
         self._log.close()
-
-    @property
-    def tampered(self) -> tuple[str, ...]:
-        """Names of logs that were set aside because they did not verify."""
-        pattern = f"{self._log_dir.name}.tampered-*"
-        return tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
 
     @property
     def meetings(self) -> tuple[Meeting, ...]:

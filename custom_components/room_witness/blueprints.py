@@ -1,0 +1,23 @@
+"""The blueprints that ship with the integration, put where Home Assistant looks for them."""
+
+import shutil
+from pathlib import Path
+
+from homeassistant.core import HomeAssistant
+
+from .const import DOMAIN
+
+_SHIPPED = Path(__file__).parent / "blueprints" / "automation"
+
+
+async def async_install(hass: HomeAssistant) -> None:
+    """Copy those that are not there; one that the admin changed is theirs."""
+    target = Path(hass.config.path("blueprints", "automation", DOMAIN))
+    await hass.async_add_executor_job(_copy_missing, target)
+
+
+def _copy_missing(target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for blueprint in sorted(_SHIPPED.glob("*.yaml")):
+        if not (target / blueprint.name).exists():
+            shutil.copyfile(blueprint, target / blueprint.name)

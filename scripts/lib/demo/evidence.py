@@ -1,0 +1,174 @@
+"""What --check reads from the vault, from outside: segments, keys, gaps; nothing is changed."""
+
+import io
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import pyrage
+
+from roomwitness.vault import age
+from roomwitness.vault.age import bech32
+from roomwitness.vault.inspect import inspect
+
+from .place import Place
+
+type Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """One meeting as the index has it."""
+
+    row: Row
+    recordings: list[Row]
+    segments: list[Row]
+    gaps: list[Row]
+
+
+class Evidence:
+    """The demo's vault and key stores."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._root = place.config / "room_witness"
+        self.vault = self._root / "vault"
+        self.custody = self.vault / "custody"
+
+    def meeting(self, meeting_id: str) -> Meeting:
+        """The meeting's rows as they are now."""
+        tables = inspect(self.vault)
+        (row,) = [m for m in tables["meeting"] if m["id"] == meeting_id]
+        recordings = [r for r in tables["recording"] if r["meeting"] == meeting_id]
+        ids = {r["id"] for r in recordings}
+        return Meeting(
+            row,
+            recordings,
+            [s for s in tables["segment"] if s["recording"] in ids],
+            [g for g in tables["gap"] if g["recording"] in ids],
+        )
+
+    def receipt(self, meeting_id: str) -> Row | None:
+        """The receipt of the meeting's erasure."""
+        found = inspect(self.vault)["receipt"]
+        return next((r for r in found if r["meeting"] == meeting_id), None)
+
+    def size(self, meeting: Meeting) -> int:
+        """Bytes on disk of the meeting's segments, open ones included."""
+        folders = [self.vault / "segments" / r["id"] for r in meeting.recordings]
+        return sum(p.stat().st_size for f in folders for p in f.glob("*") if p.exists())
+
+    def path(self, segment: Row) -> Path:
+        """The file of a segment."""
+        return self.vault / "segments" / segment["recording"] / f"{segment['id']}.mp4.age"
+
+    def site_keys(self, meeting: Meeting) -> tuple[dict[str, str], list[bytes]]:
+        """Each recording's identity, opened by the site's key, and the wraps as they are stored."""
+        text = (self._root / "keys" / "site.json").read_text()
+        site = age.Identity.from_string(json.loads(text)["site_identity"])
+        store = self._place.config / ".cache" / "room_witness" / "ephemeral-keys.db"
+        identities, wraps = {}, []
+        for recording in meeting.recordings:
+            mine, custodians = _row(
+                store, "SELECT site, custodians FROM wrap WHERE recording = ?", recording["id"]
+            )
+            identities[recording["id"]] = age.decrypt(mine, [site]).decode()
+            wraps += [bytes(mine), bytes(custodians)]
+        return identities, wraps
+
+    def exported(self) -> dict[str, str]:
+        """What ``roomwitness export`` prints: the held recordings' identities."""
+        text = _roomwitness(
+            "export", str(self._root / "held"), "--identity", str(self._place.identity)
+        )
+        lines = text.splitlines()
+        return {
+            name.removeprefix("# recording "): identity
+            for name, identity in zip(lines[::2], lines[1::2], strict=True)
+        }
+
+    def verified_log(self) -> str:
+        """What ``roomwitness verify-log`` says; an error if the log does not hold."""
+        return _roomwitness("verify-log", str(self.custody)).splitlines()[0]
+
+    def where(self, identities: dict[str, str], wraps: list[bytes]) -> list[str]:
+        """Files below the configuration folder that hold any of these keys, in any form."""
+        wanted = list(wraps)
+        for identity in identities.values():
+            wanted += [identity.encode(), identity.lower().encode(), bech32.decode(identity)[1]]
+        return [
+            str(path.relative_to(self._place.config))
+            for path in sorted(self._place.config.rglob("*"))
+            if path.is_file()
+            and not path.is_symlink()
+            and any(form in path.read_bytes() for form in wanted)
+        ]
+
+
+def opened(path: Path, identity: str) -> bytes:
+    """The segment's media, decrypted by a program that is not ours: age, else pyrage."""
+    program = shutil.which("age")
+    if program is None:
+        return pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.from_str(identity)])
+    with tempfile.NamedTemporaryFile("w") as key:
+        key.write(identity + "\n")
+        key.flush()
+        done = subprocess.run(
+            [program, "-d", "-i", key.name, path], capture_output=True, check=False
+        )
+    if done.returncode:
+        raise ValueError(f"age says: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a decoder makes of a segment; seconds of its picture, and of its longest GOP."""
+
+    frames: int
+    seconds: float
+    longest_gop: float
+
+
+def decoded(data: bytes) -> Video:
+    """Decode every picture."""
+    with av.open(io.BytesIO(data)) as media:
+        times, keys = [], []
+        for frame in media.decode(video=0):
+            times.append(float(frame.time or 0))
+            if frame.key_frame:
+                keys.append(times[-1])
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+    ends = [*keys[1:], times[-1] + step]
+    gops = [end - start for start, end in zip(keys, ends, strict=True)]
+    return Video(len(times), times[-1] - times[0] + step, max(gops))
+
+
+def _roomwitness(*words: str) -> str:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("roomwitness")), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(f"roomwitness {words[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _row(path: Path, sql: str, *values: str) -> tuple[Any, ...]:
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        found = db.execute(sql, values).fetchone()
+    finally:
+        db.close()
+    if found is None:
+        raise ValueError("the recording's key is not in the ephemeral store")
+    return tuple(found)
