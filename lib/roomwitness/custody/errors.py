@@ -13,3 +13,9 @@ class LogUnwritable(WitnessError):
     """The log's folder cannot be written."""
 
     key = "log_unwritable"
+
+
+class ProofInvalid(WitnessError):
+    """A proof or receipt is malformed, or does not hold with the key given."""
+
+    key = "proof_invalid"

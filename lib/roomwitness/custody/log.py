@@ -4,20 +4,27 @@ A line is synced before ``append`` returns, and then signed by the next checkpoi
 there may be whole lines behind the checkpoint (kept) and half a line (dropped: nobody was told).
 """
 
-import json
 import os
 import threading
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
+from .entry import Field, encode_entry
 from .errors import LogTampered, LogUnwritable
-from .merkle import CompactRange
+from .files import replace
+from .merkle import CompactRange, consistency_proof, inclusion_proof, leaf_hash, verify_inclusion
+from .proof import TlogProof
 from .signing import Checkpoint, SiteSigner, open_note
+from .state import STATE, State
+from .tree import TREE, TreeFile
 
 LOG, CHECKPOINT, VKEY = "log.jsonl", "checkpoint", "log.vkey"
-
-type Field = str | int | float | bool | None
+_PIECE = 1 << 20
+# So many entries may be read one by one at the next start: a few milliseconds.
+_SAVE_EVERY = 512
 
 
 class CustodyLog:
@@ -27,12 +34,20 @@ class CustodyLog:
         self._folder = folder
         self._signer = signer
         self._origin = origin
-        self._tree = CompactRange()
-        self._lock = threading.Lock()
+        self._edge = CompactRange()
+        self._digest = sha256()
+        self._offset = 0
+        self._saved = 0
+        self._lock = threading.RLock()
         self._fd: int | None = None
+        self._tree: TreeFile | None = None
+        self._note = ""
+        self.rolled_back_from: int | None = None
 
     def open(self) -> Self:
         """Check the log against its checkpoint and make ready to append.
+
+        ``rolled_back_from`` is then the size that this log once had, if it was more.
 
         Raises:
             LogTampered: a line was changed, removed or reordered.
@@ -40,39 +55,94 @@ class CustodyLog:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / LOG
-            data = path.read_bytes() if path.exists() else b""
-            whole = data[: data.rfind(b"\n") + 1]
-            self._tree = self._read(whole)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.ftruncate(fd, len(whole))
-            self._fd = fd
-            _replace(self._folder / VKEY, self._signer.vkey + "\n")
+            fd = os.open(
+                self._folder / LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
+            self._fd, self._tree = fd, TreeFile(self._folder / TREE)
+            self._load()
+            os.ftruncate(fd, self._offset)
+            self._tree.cut(self._edge.size)
+            replace(self._folder / VKEY, self._signer.vkey + "\n")
+            self.checkpoint()
         except UnicodeDecodeError:
+            self._let_go()
             raise LogTampered("the checkpoint is not text") from None
         except OSError as err:
+            self._let_go()
             raise LogUnwritable(f"errno {err.errno}") from None
-        self.checkpoint()
+        except BaseException:
+            self._let_go()
+            raise
         return self
 
-    def _read(self, whole: bytes) -> CompactRange:
-        tree = CompactRange()
+    def _load(self) -> None:
+        signed = self._signed()
+        state = self._state()
+        with (self._folder / LOG).open("rb") as file:
+            begun = state is not None and (signed is None or state.size <= signed.size)
+            if not (begun and state is not None and self._resume(file, state)):
+                if state is not None and signed is not None and state.size > signed.size:
+                    self.rolled_back_from = state.size
+                self._edge, self._digest = CompactRange(), sha256()
+                self._offset = self._saved = 0
+                file.seek(0)
+            self._read_rest(file, signed)
+
+    def _signed(self) -> Checkpoint | None:
         path = self._folder / CHECKPOINT
-        signed = (
-            Checkpoint.parse(open_note(path.read_bytes().decode(), self._signer.vkey))
-            if path.exists()
-            else None
-        )
-        if signed is None and whole:
-            raise LogTampered("the checkpoint is gone")
-        checked = signed is None or (signed.size == 0 and signed.origin == self._origin)
-        for line in whole.split(b"\n")[:-1]:
-            tree.append(line)
-            if signed is not None and tree.size == signed.size:
-                checked = tree.root() == signed.root and signed.origin == self._origin
-        if not checked:
+        if not path.exists():
+            return None
+        signed = Checkpoint.parse(open_note(path.read_bytes().decode(), self._signer.vkey))
+        if signed.origin != self._origin:
             raise LogTampered("the log does not match its checkpoint")
-        return tree
+        return signed
+
+    def _state(self) -> State | None:
+        try:
+            text = (self._folder / STATE).read_bytes().decode()
+            state = State.parse(open_note(text, self._signer.vkey))
+        except FileNotFoundError, UnicodeDecodeError, LogTampered:
+            return None
+        return state if state.origin == self._origin else None
+
+    def _resume(self, file: BinaryIO, state: State) -> bool:
+        """Whether the log begins as it was in that state, and the tree's hashes are those."""
+        left = state.offset
+        while left and (piece := file.read(min(left, _PIECE))):
+            self._digest.update(piece)
+            left -= len(piece)
+        self._edge = self._require_tree().edge(state.size)
+        self._offset, self._saved = state.offset, state.size
+        right = self._edge.root() == state.root
+        return not left and self._digest.hexdigest() == state.sha256 and right
+
+    def _read_rest(self, file: BinaryIO, signed: Checkpoint | None) -> None:
+        """Take in the lines from here on; each of those that are signed must be as it was."""
+        checked = self._matches(signed)
+        tree = self._require_tree()
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            tree.write(self._edge.size, self._edge.append(line[:-1]))
+            self._digest.update(line)
+            self._offset += len(line)
+            checked = checked or self._matches(signed)
+        if signed is None and self._edge.size:
+            raise LogTampered("the checkpoint is gone")
+        if signed is not None and not checked:
+            raise LogTampered("the log does not match its checkpoint")
+
+    def _matches(self, signed: Checkpoint | None) -> bool:
+        return (
+            signed is not None
+            and signed.size == self._edge.size
+            and signed.root == self._edge.root()
+        )
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return self._edge.size
 
     def append(self, kind: str, now: datetime, **fields: Field) -> int:
         """Add an entry and sync it; returns its index.
@@ -80,22 +150,35 @@ class CustodyLog:
         Raises:
             LogUnwritable: it could not be written; the log is as before.
         """
-        entry = {"kind": kind, "time": now.astimezone(UTC).isoformat(), **fields}
-        line = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return self.append_all([encode_entry(kind, now, fields)])
+
+    def append_all(self, leaves: Sequence[bytes]) -> int:
+        """Add entries (of ``encode_entry``), synced together; returns the index of the first.
+
+        Raises:
+            LogUnwritable: they could not be written; the log is as before.
+        """
+        data = b"".join(leaf + b"\n" for leaf in leaves)
         with self._lock:
-            if self._fd is None:
+            if self._fd is None or self._tree is None:
                 raise LogUnwritable("the log is closed")
-            before = os.fstat(self._fd).st_size
             try:
-                whole = os.write(self._fd, line + b"\n") == len(line) + 1
+                whole = os.write(self._fd, data) == len(data)
                 os.fsync(self._fd)
             except OSError:
                 whole = False
             if not whole:
-                os.ftruncate(self._fd, before)
+                os.ftruncate(self._fd, self._offset)
                 raise LogUnwritable("an entry could not be written")
-            self._tree.append(line)
-            return self._tree.size - 1
+            first = self._edge.size
+            self._digest.update(data)
+            self._offset += len(data)
+            completed = [node for leaf in leaves for node in self._edge.append(leaf)]
+            try:
+                self._tree.write(first, completed)
+            except OSError:
+                self._saved = -_SAVE_EVERY  # It is made again from the log when a proof is wrong.
+            return first
 
     def checkpoint(self) -> str:
         """Sign the present head, keep it beside the log, and return it.
@@ -105,34 +188,84 @@ class CustodyLog:
         """
         with self._lock:
             note = self._signer.sign(
-                Checkpoint(self._origin, self._tree.size, self._tree.root()).text()
+                Checkpoint(self._origin, self._edge.size, self._edge.root()).text()
             )
             try:
-                _replace(self._folder / CHECKPOINT, note)
+                if note != self._note or not (self._folder / CHECKPOINT).exists():
+                    replace(self._folder / CHECKPOINT, note)
+                self._note = note
+                if self._edge.size - self._saved >= _SAVE_EVERY:
+                    self._save_state()
             except OSError as err:
                 raise LogUnwritable(f"errno {err.errno}") from None
             return note
 
-    def close(self) -> None:
-        """Stop appending."""
+    def _save_state(self) -> None:
+        if self._edge.size:
+            root, size = self._edge.root(), self._edge.size
+            state = State(self._origin, size, self._offset, self._digest.hexdigest(), root)
+            replace(self._folder / STATE, self._signer.sign(state.text()))
+        self._saved = self._edge.size
+
+    def prove(self, index: int, leaf: bytes) -> TlogProof:
+        """Prove that ``leaf`` is entry ``index`` under the newest checkpoint.
+
+        Raises:
+            LogTampered: it is not there.
+            LogUnwritable: the log is closed or unreadable.
+        """
+        return self.prove_all([(index, leaf)])[0]
+
+    def prove_all(self, entries: Iterable[tuple[int, bytes]]) -> list[TlogProof]:
+        """Prove several entries under one new checkpoint; see ``prove``."""
         with self._lock:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
+            note, size, root = self.checkpoint(), self._edge.size, self._edge.root()
+            found = []
+            for index, leaf in entries:
+                path = inclusion_proof(self._require_tree().subtree, index, size)
+                if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
+                    self._rebuild()
+                    path = inclusion_proof(self._require_tree().subtree, index, size)
+                    if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
+                        raise LogTampered("the log holds no such entry")
+                found.append(TlogProof(index, tuple(path), note, leaf))
+            return found
 
+    def consistency(self, old: int) -> list[bytes]:
+        """Prove that the log of ``old`` entries is where the newest checkpoint's began."""
+        with self._lock:
+            return consistency_proof(self._require_tree().subtree, old, self._edge.size)
 
-def _replace(path: Path, text: str) -> None:
-    """Replace a file so that a kill leaves the old or the new one, whole."""
-    temporary = path.with_name(path.name + ".new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    def root_at(self, size: int) -> bytes:
+        """The tree's head when the log had ``size`` entries."""
+        with self._lock:
+            return self._require_tree().subtree(0, size)
+
+    def _rebuild(self) -> None:
+        """Make the tree's hashes again from the lines."""
+        edge, tree = CompactRange(), self._require_tree()
+        with (self._folder / LOG).open("rb") as file:
+            for line in file:
+                tree.write(edge.size, edge.append(line[:-1]))
+
+    def _require_tree(self) -> TreeFile:
+        if self._tree is None:
+            raise LogUnwritable("the log is closed")
+        return self._tree
+
+    def close(self) -> None:
+        """Stop appending; the state is kept, so that the next start is quick."""
+        with self._lock:
+            try:
+                if self._fd is not None and self._note:
+                    self._save_state()
+            except OSError:
+                pass  # The next start reads a little more.
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+        if self._tree is not None:
+            self._tree.close()
+        self._fd = self._tree = None

@@ -1,9 +1,12 @@
-"""RFC 6962 section 2.1: Merkle tree hashes and audit paths, SHA-256."""
+"""RFC 6962 section 2.1: Merkle tree hashes, audit paths and consistency proofs, SHA-256."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 EMPTY_ROOT = sha256(b"").digest()
+
+type Subtree = Callable[[int, int], bytes]
+"""Gives the head of the tree over the leaves from the first number up to before the second."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -19,18 +22,21 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class CompactRange:
     """The right edge of a growing tree: the roots of its perfect subtrees, largest first."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._edge: list[bytes] = []
+    def __init__(self, size: int = 0, edge: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self._edge = list(edge)
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf."""
+    def append(self, leaf: bytes) -> list[bytes]:
+        """Add one leaf; returns the hashes that this completed: the leaf's, then its parents'."""
         node, size = leaf_hash(leaf), self.size
+        completed = [node]
         while size & 1:
             node = node_hash(self._edge.pop(), node)
+            completed.append(node)
             size >>= 1
         self._edge.append(node)
         self.size += 1
+        return completed
 
     def root(self) -> bytes:
         """The tree's head."""
@@ -52,14 +58,43 @@ def tree_root(hashes: Sequence[bytes]) -> bytes:
     return node_hash(tree_root(hashes[:split]), tree_root(hashes[split:]))
 
 
-def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Audit path of leaf ``index`` (RFC 6962 section 2.1.1)."""
-    if len(hashes) <= 1:
+def subtrees(hashes: Sequence[bytes]) -> Subtree:
+    """The tree over these leaf hashes, to make proofs from."""
+    return lambda start, end: tree_root(hashes[start:end])
+
+
+def inclusion_proof(subtree: Subtree, index: int, size: int) -> list[bytes]:
+    """Audit path of leaf ``index`` in the tree of ``size`` leaves (RFC 6962, 2.1.1)."""
+    path = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(subtree(middle, end))
+            end = middle
+        else:
+            path.append(subtree(start, middle))
+            start = middle
+    return path[::-1]
+
+
+def consistency_proof(subtree: Subtree, old: int, size: int) -> list[bytes]:
+    """Proof that the first ``old`` leaves of ``size`` are those of then (RFC 6962, 2.1.2)."""
+    if not 0 < old < size:
         return []
-    split = _split(len(hashes))
-    if index < split:
-        return [*inclusion_proof(hashes[:split], index), tree_root(hashes[split:])]
-    return [*inclusion_proof(hashes[split:], index - split), tree_root(hashes[:split])]
+    path = []
+    start, end, whole = 0, size, True
+    while old != end:
+        middle = start + _split(end - start)
+        if old <= middle:
+            path.append(subtree(middle, end))
+            end = middle
+        else:
+            path.append(subtree(start, middle))
+            start, whole = middle, False
+    if not whole:
+        path.append(subtree(start, end))
+    return path[::-1]
 
 
 def verify_inclusion(
@@ -82,6 +117,37 @@ def verify_inclusion(
         fn >>= 1
         sn >>= 1
     return sn == 0 and node == root
+
+
+def verify_consistency(
+    old: int, size: int, old_root: bytes, root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether the tree of ``size`` only added to that of ``old`` leaves (RFC 9162, 2.1.4.2)."""
+    if old == size:
+        return not proof and old_root == root
+    if not 0 < old < size:
+        return old == 0 and not proof and old_root == EMPTY_ROOT
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not path:
+        return False
+    fn, sn = old - 1, size - 1
+    while fn & 1:
+        fn >>= 1
+        sn >>= 1
+    first = second = path[0]
+    for node in path[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            first, second = node_hash(node, first), node_hash(node, second)
+            while not fn & 1 and fn:
+                fn >>= 1
+                sn >>= 1
+        else:
+            second = node_hash(second, node)
+        fn >>= 1
+        sn >>= 1
+    return sn == 0 and first == old_root and second == root
 
 
 def _split(size: int) -> int:

@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from .errors import LogTampered
 
-_ED25519 = b"\x01"
-_DASH = "\N{EM DASH}"
+ED25519, COSIGNATURE = b"\x01", b"\x04"
+DASH = "\N{EM DASH}"
+_ID_BYTES = 4
 
 
-def _key_id(name: str, public: bytes) -> bytes:
-    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+def key_id(name: str, kind: bytes, public: bytes) -> bytes:
+    """A key's identifier in a signature line (signed-note, "Signatures")."""
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:_ID_BYTES]
 
 
 class SiteSigner:
@@ -44,17 +46,63 @@ class SiteSigner:
         return self._key.private_bytes_raw()
 
     @property
+    def public_bytes(self) -> bytes:
+        """The 32 raw bytes of the public key."""
+        return self._key.public_key().public_bytes_raw()
+
+    @property
     def vkey(self) -> str:
         """The verifier key to publish: ``name+id+key``."""
-        public = self._key.public_key().public_bytes_raw()
-        encoded = base64.b64encode(_ED25519 + public).decode()
-        return f"{self.name}+{_key_id(self.name, public).hex()}+{encoded}"
+        encoded = base64.b64encode(ED25519 + self.public_bytes).decode()
+        return f"{self.name}+{key_id(self.name, ED25519, self.public_bytes).hex()}+{encoded}"
 
     def sign(self, text: str) -> str:
         """Give the signed note; ``text`` must end in a newline."""
-        public = self._key.public_key().public_bytes_raw()
-        blob = _key_id(self.name, public) + self._key.sign(text.encode())
-        return f"{text}\n{_DASH} {self.name} {base64.b64encode(blob).decode()}\n"
+        blob = key_id(self.name, ED25519, self.public_bytes) + self.sign_bytes(text.encode())
+        return f"{text}\n{DASH} {self.name} {base64.b64encode(blob).decode()}\n"
+
+    def sign_bytes(self, data: bytes) -> bytes:
+        """The bare signature of these bytes."""
+        return self._key.sign(data)
+
+
+def parse_vkey(vkey: str) -> tuple[str, bytes, bytes, bytes]:
+    """Name, identifier, kind and public bytes of a verifier key (signed-note, "Verifier keys").
+
+    Raises:
+        LogTampered: it is malformed.
+    """
+    try:
+        name, identifier, encoded = vkey.strip().split("+", 2)
+        raw = base64.b64decode(encoded, validate=True)
+    except ValueError, binascii.Error:
+        raise LogTampered("the verifier key is malformed") from None
+    kind, public = raw[:1], raw[1:]
+    if not name or key_id(name, kind, public).hex() != identifier:
+        raise LogTampered("the verifier key is malformed")
+    return name, bytes.fromhex(identifier), kind, public
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """A note's text, and of each signature line the name and the bytes: nothing is checked yet.
+
+    Raises:
+        LogTampered: it is not a signed note.
+    """
+    text, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise LogTampered("the checkpoint is not a signed note")
+    lines = []
+    try:
+        for line in signatures[:-1].split("\n"):
+            dash, name, signature = line.split(" ")
+            blob = base64.b64decode(signature, validate=True)
+            if dash != DASH or base64.b64encode(blob).decode() != signature:
+                raise LogTampered("the checkpoint's signature is malformed")
+            lines.append((name, blob))
+    except ValueError, binascii.Error:
+        raise LogTampered("the checkpoint's signature is malformed") from None
+    return text + "\n", lines
 
 
 def open_note(note: str, vkey: str) -> str:
@@ -63,26 +111,18 @@ def open_note(note: str, vkey: str) -> str:
     Raises:
         LogTampered: no valid signature of that key.
     """
-    text, separator, signatures = note.rpartition("\n\n")
-    if not separator or not signatures.endswith("\n"):
-        raise LogTampered("the checkpoint is not a signed note")
-    text += "\n"
-    try:
-        name, key_id, encoded = vkey.strip().split("+", 2)
-        raw = base64.b64decode(encoded, validate=True)
-        public = Ed25519PublicKey.from_public_bytes(raw[1:])
-        if raw[:1] != _ED25519 or _key_id(name, raw[1:]).hex() != key_id:
-            raise LogTampered("the verifier key is malformed")
-        for line in signatures[:-1].split("\n"):
-            dash, signer, signature = line.split(" ")
-            blob = base64.b64decode(signature, validate=True)
-            if base64.b64encode(blob).decode() != signature:
-                raise LogTampered("the checkpoint's signature is malformed")
-            if dash == _DASH and signer == name and blob[:4].hex() == key_id:
-                public.verify(blob[4:], text.encode())
-                return text
-    except ValueError, binascii.Error, InvalidSignature:
-        raise LogTampered("the checkpoint's signature does not hold") from None
+    text, lines = split_note(note)
+    name, identifier, kind, public = parse_vkey(vkey)
+    if kind != ED25519:
+        raise LogTampered("the verifier key is malformed")
+    for signer, blob in lines:
+        if signer == name and blob[:_ID_BYTES] == identifier:
+            try:
+                key = Ed25519PublicKey.from_public_bytes(public)
+                key.verify(blob[_ID_BYTES:], text.encode())
+            except ValueError, InvalidSignature:
+                raise LogTampered("the checkpoint's signature does not hold") from None
+            return text
     raise LogTampered("the checkpoint is not signed by this site")
 
 

@@ -1,6 +1,8 @@
 """RFC 6962 against Certificate Transparency's published heads, and against its own definition."""
 
+import tempfile
 from hashlib import sha256
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +10,15 @@ from hypothesis import strategies as st
 from roomwitness.custody.merkle import (
     EMPTY_ROOT,
     CompactRange,
+    consistency_proof,
     inclusion_proof,
     leaf_hash,
+    subtrees,
     tree_root,
+    verify_consistency,
     verify_inclusion,
 )
+from roomwitness.custody.tree import TreeFile
 
 LEAVES = [
     bytes.fromhex(leaf)
@@ -62,11 +68,66 @@ def test_an_inclusion_proof_holds_for_its_leaf_and_place_only(
 ) -> None:
     hashes = [leaf_hash(x) for x in data]
     index = draw.draw(st.integers(0, len(hashes) - 1))
-    proof, root = inclusion_proof(hashes, index), tree_root(hashes)
     size = len(hashes)
+    proof, root = inclusion_proof(subtrees(hashes), index, size), tree_root(hashes)
     assert verify_inclusion(hashes[index], index, size, proof, root)
     assert not verify_inclusion(leaf_hash(b"other leaf"), index, size, proof, root)
     assert not verify_inclusion(hashes[index], size, size, proof, root)
     assert not verify_inclusion(hashes[index], index, size, [*proof, root], root)
     if proof:
         assert not verify_inclusion(hashes[index], index, size, proof[:-1], root)
+
+
+@given(leaves, st.data())
+def test_a_consistency_proof_holds_for_its_two_trees_only(
+    data: list[bytes], draw: st.DataObject
+) -> None:
+    hashes = [leaf_hash(x) for x in data]
+    size = len(hashes)
+    old = draw.draw(st.integers(0, size))
+    proof = consistency_proof(subtrees(hashes), old, size)
+    before, root = tree_root(hashes[:old]), tree_root(hashes)
+    assert verify_consistency(old, size, before, root, proof)
+    assert not verify_consistency(old, size, before, root, [*proof, root])
+    assert not verify_consistency(size + 1, size, before, root, proof)
+    other = leaf_hash(b"other root")
+    assert not verify_consistency(old, size, other, root, proof)
+    if 0 < old < size:
+        assert not verify_consistency(old, size, before, other, proof)
+        assert not verify_consistency(old, size, before, root, proof[:-1])
+        forged = [leaf_hash(b"forged"), *hashes[1:]]
+        wrong = consistency_proof(subtrees(forged), old, size)
+        assert not verify_consistency(old, size, before, tree_root(forged), wrong)
+
+
+def test_consistency_against_the_published_example() -> None:
+    """RFC 6962 2.1.3: the proofs of its seven-leaf example, by the names that it gives nodes."""
+    leaf = [leaf_hash(bytes([n])) for n in range(7)]
+    of = subtrees(leaf)
+    c, d, g, h = leaf[2], leaf[3], of(0, 2), of(2, 4)
+    i, j, k, l_ = of(4, 6), leaf[6], of(0, 4), of(4, 7)
+    assert consistency_proof(of, 3, 7) == [c, d, g, l_]
+    assert consistency_proof(of, 4, 7) == [l_]
+    assert consistency_proof(of, 6, 7) == [i, j, k]
+    assert inclusion_proof(of, 0, 7) == [leaf[1], h, l_]
+    assert inclusion_proof(of, 6, 7) == [i, k]
+
+
+@given(leaves, st.data())
+def test_the_file_of_hashes_gives_every_subtree(data: list[bytes], draw: st.DataObject) -> None:
+    hashes = [leaf_hash(x) for x in data]
+    size = len(hashes)
+    with tempfile.TemporaryDirectory() as folder:
+        file = TreeFile(Path(folder) / "t")
+        tree = CompactRange()
+        for leaf in data:
+            file.write(tree.size, tree.append(leaf))
+        index = draw.draw(st.integers(0, size - 1))
+        old = draw.draw(st.integers(0, size))
+        of = subtrees(hashes)
+        assert inclusion_proof(file.subtree, index, size) == inclusion_proof(of, index, size)
+        assert consistency_proof(file.subtree, old, size) == consistency_proof(of, old, size)
+        assert file.edge(old).root() == file.subtree(0, old) == tree_root(hashes[:old])
+        file.cut(old)
+        assert file.edge(old).root() == tree_root(hashes[:old])
+        file.close()
