@@ -15,6 +15,7 @@ from homeassistant.helpers.typing import ConfigType  # noqa: E402
 
 from . import blueprints  # noqa: E402
 from .const import DOMAIN  # noqa: E402
+from .receipts import async_setup_receipts  # noqa: E402
 from .services import async_setup_services  # noqa: E402
 from .site import Site, WitnessConfigEntry  # noqa: E402
 
@@ -26,6 +27,7 @@ PLATFORMS = [Platform.BINARY_SENSOR, Platform.BUTTON, Platform.SENSOR, Platform.
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions."""
     async_setup_services(hass)
+    async_setup_receipts(hass)
     return True
 
 

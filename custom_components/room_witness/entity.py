@@ -2,13 +2,37 @@
 
 from typing import override
 
-from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 
 from roomwitness.witness import RoomStatus
 
 from .const import DOMAIN
 from .site import Site
+
+
+class SiteEntity(Entity):
+    """An entity of the site as a whole, told of every change."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, site: Site, description: EntityDescription) -> None:
+        self.site = site
+        self.entity_description = description
+        entry_id = site.entry.entry_id
+        self._attr_unique_id = f"{entry_id}_{description.key}"
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, entry_id)},
+            name=site.entry.title,
+            model="Site",
+            entry_type=DeviceEntryType.SERVICE,
+        )
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow every room."""
+        self.async_on_remove(self.site.async_watch(None, self.async_write_ha_state))
 
 
 class RoomEntity(Entity):

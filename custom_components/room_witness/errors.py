@@ -10,6 +10,7 @@ from roomwitness.policy.errors import TransitionNotAllowed
 from roomwitness.witness.errors import (
     LegalFileIncomplete,
     MeetingNotFound,
+    ReceiptNotFound,
     RoomBusy,
     RoomIdle,
     RoomNotFound,
@@ -20,6 +21,7 @@ from .const import DOMAIN
 _ASKED_WRONGLY = (
     LegalFileIncomplete,
     MeetingNotFound,
+    ReceiptNotFound,
     RoomBusy,
     RoomIdle,
     RoomNotFound,

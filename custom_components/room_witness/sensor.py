@@ -16,9 +16,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from roomwitness.policy.words import MeetingState
-from roomwitness.witness import RoomStatus
+from roomwitness.witness import RoomStatus, Witness
 
-from .entity import RoomEntity
+from .entity import RoomEntity, SiteEntity
 from .site import WitnessConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -93,19 +93,50 @@ SENSORS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SiteSensorDescription(SensorEntityDescription):
+    """A sensor and what it shows of the site."""
+
+    value_fn: Callable[[Witness], int]
+
+
+SITE_SENSORS = (
+    SiteSensorDescription(
+        key="erasures_overdue",
+        translation_key="erasures_overdue",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda witness: witness.overdue(),
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: WitnessConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the sensors of every room."""
+    """Add the sensors of the site and of every room."""
     site = entry.runtime_data
+    async_add_entities(SiteSensor(site, description) for description in SITE_SENSORS)
     site.async_on_room(
         lambda room_id: async_add_entities(
             [RoomSensor(site, room_id, description) for description in SENSORS],
             config_subentry_id=room_id,
         )
     )
+
+
+class SiteSensor(SiteEntity, SensorEntity):
+    """One value of the site."""
+
+    entity_description: SiteSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> int:
+        """The value."""
+        return self.entity_description.value_fn(self.site.witness)
 
 
 class RoomSensor(RoomEntity, SensorEntity):

@@ -35,7 +35,7 @@ class Site:
         self.witness: Witness
         self._bookings = Bookings(self)
         self._lamps = Lamps(self)
-        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._watchers: dict[str | None, list[Callable[[], None]]] = {}
         self._adders: list[Callable[[str], None]] = []
         self._rooms: set[str] = set()
         self._stops: list[Callable[[], None]] = []
@@ -113,8 +113,8 @@ class Site:
             add(room_id)
 
     @callback
-    def async_watch(self, room_id: str, watcher: Callable[[], None]) -> Callable[[], None]:
-        """Call ``watcher`` after each change of the room; returns the way out."""
+    def async_watch(self, room_id: str | None, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call ``watcher`` after each change of the room, or of any; returns the way out."""
         watchers = self._watchers.setdefault(room_id, [])
         watchers.append(watcher)
         return lambda: watchers.remove(watcher)
@@ -130,8 +130,9 @@ class Site:
 
     @callback
     def _async_changed(self, room_id: str) -> None:
-        for watcher in tuple(self._watchers.get(room_id, ())):
-            watcher()
+        for key in (room_id, None):
+            for watcher in tuple(self._watchers.get(key, ())):
+                watcher()
         self._lamps.async_sync(room_id)
         self._async_show_issues()
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from roomwitness.custody import verify_log
+from roomwitness.custody import TlogProof, prove_entry, verify_log, verify_receipt
 from roomwitness.errors import WitnessError
 from roomwitness.vault.age import Identity
 from roomwitness.vault.errors import StoreError
@@ -21,6 +21,34 @@ def _verify_log(args: argparse.Namespace) -> None:
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
     if key is None:
         print("Checked with the key beside the log: compare it with the one the site published.")
+
+
+def _prove(args: argparse.Namespace) -> None:
+    print(prove_entry(args.folder, args.entry).text(), end="")
+
+
+def _verify_proof(args: argparse.Namespace) -> None:
+    proof = TlogProof.parse(args.file.read_text())
+    found = proof.verify(args.vkey.read_text(), _lines(args.witness))
+    print(f"OK: entry {found.index} of {found.size} of {found.origin}")
+    print(json.dumps(found.entry, ensure_ascii=False))
+    for cosigned in found.cosigned:
+        print(f"seen by {cosigned.name} at {cosigned.time.isoformat()}")
+
+
+def _verify_receipt(args: argparse.Namespace) -> None:
+    facts, proven = verify_receipt(
+        args.file.read_text(), args.vkey.read_text(), _lines(args.witness)
+    )
+    print(
+        f"OK: meeting {facts.get('meeting')} was erased at {facts.get('erased_at')},"
+        f" entry {proven.index} of {proven.size} of {proven.origin}"
+    )
+    print(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+def _lines(path: Path | None) -> list[str]:
+    return path.read_text().split() if path else []
 
 
 def _inspect(args: argparse.Namespace) -> None:
@@ -54,6 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("verify-log", _verify_log, "Check a custody log against its signed checkpoint.")
     sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")
     sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
+    sub = command("prove", _prove, "Print the proof that an entry is in a custody log.")
+    sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")
+    sub.add_argument("entry", type=int, help="the entry's number; the first is 0")
+    for name, run, text in (
+        ("verify-proof", _verify_proof, "Check a .tlog-proof file offline."),
+        ("verify-receipt", _verify_receipt, "Check an erasure's receipt offline."),
+    ):
+        sub = command(name, run, text)
+        sub.add_argument("file", type=Path, help="the file that the site handed out")
+        sub.add_argument(
+            "--vkey", type=Path, required=True, help="file with the verifier key of the site"
+        )
+        sub.add_argument("--witness", type=Path, help="file with verifier keys of its witnesses")
     sub = command("inspect", _inspect, "List meetings, recordings, segments, gaps and receipts.")
     sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
     sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")

@@ -1,4 +1,4 @@
-"""Cosignatures of checkpoints (c2sp.org/tlog-cosignature, Ed25519): who else saw this head, when."""
+"""Cosignatures of checkpoints (c2sp.org/tlog-cosignature, Ed25519): who else saw it, and when."""
 
 import base64
 import binascii

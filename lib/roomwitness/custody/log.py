@@ -42,6 +42,7 @@ class CustodyLog:
         self._fd: int | None = None
         self._tree: TreeFile | None = None
         self._note = ""
+        self._signed_size = -1
         self.rolled_back_from: int | None = None
 
     def open(self) -> Self:
@@ -193,7 +194,7 @@ class CustodyLog:
             try:
                 if note != self._note or not (self._folder / CHECKPOINT).exists():
                     replace(self._folder / CHECKPOINT, note)
-                self._note = note
+                self._note, self._signed_size = note, self._edge.size
                 if self._edge.size - self._saved >= _SAVE_EVERY:
                     self._save_state()
             except OSError as err:
@@ -257,7 +258,7 @@ class CustodyLog:
         """Stop appending; the state is kept, so that the next start is quick."""
         with self._lock:
             try:
-                if self._fd is not None and self._note:
+                if self._fd is not None and self._signed_size == self._edge.size:
                     self._save_state()
             except OSError:
                 pass  # The next start reads a little more.

@@ -1,7 +1,7 @@
 """What the log was at its last signed state, so that opening it again is one pass of SHA-256.
 
 ``log.state`` is a signed note: up to ``offset`` bytes the log has this digest, this size and this
-root. Lines behind it are read one by one. Its first line keeps it from being taken for a checkpoint.
+root. Lines behind it are read one by one. Its first line says that it is no checkpoint.
 """
 
 import base64

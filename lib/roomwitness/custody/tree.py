@@ -54,7 +54,7 @@ class TreeFile:
     def subtree(self, start: int, end: int) -> bytes:
         """Head of the tree over the leaves from ``start`` up to before ``end``.
 
-        ``start`` must be where such a tree can begin: a multiple of the power of two below its size.
+        ``start`` must be where a tree of that size can begin, as in every proof.
         """
         if start == end:
             return EMPTY_ROOT

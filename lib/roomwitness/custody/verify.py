@@ -1,12 +1,13 @@
 """Check a custody log with nothing but its files and the site's public key."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import LogTampered
+from .entry import decode_entry
+from .errors import LogTampered, ProofInvalid
 from .log import CHECKPOINT, LOG, VKEY
-from .merkle import CompactRange
+from .merkle import CompactRange, inclusion_proof, leaf_hash, subtrees
+from .proof import TlogProof
 from .signing import Checkpoint, open_note
 
 
@@ -40,8 +41,8 @@ def verify_log(folder: Path, vkey: str | None = None) -> Verified:
     last: str | None = None
     for number, line in enumerate(lines, 1):
         try:
-            last = str(json.loads(line)["time"])
-        except ValueError, KeyError, TypeError:
+            last = str(decode_entry(line)["time"])
+        except LogTampered:
             raise LogTampered("a line is not an entry", line=str(number)) from None
         tree.append(line)
         if tree.size == signed.size and tree.root() != signed.root:
@@ -49,3 +50,18 @@ def verify_log(folder: Path, vkey: str | None = None) -> Verified:
     if tree.size < signed.size:
         raise LogTampered("lines are missing")
     return Verified(signed.origin, signed.size, tree.size - signed.size, signed.root.hex(), last)
+
+
+def prove_entry(folder: Path, index: int) -> TlogProof:
+    """Make the proof of one entry from the log's files alone; nothing is written.
+
+    Raises:
+        LogTampered: the log or its checkpoint does not hold.
+        ProofInvalid: the checkpoint signs no such entry.
+    """
+    found = verify_log(folder)
+    lines = (folder / LOG).read_bytes().split(b"\n")[: found.size]
+    if not 0 <= index < len(lines):
+        raise ProofInvalid("the checkpoint signs no such entry")
+    path = inclusion_proof(subtrees([leaf_hash(line) for line in lines]), index, found.size)
+    return TlogProof(index, tuple(path), (folder / CHECKPOINT).read_bytes().decode(), lines[index])

@@ -12,7 +12,7 @@ from roomwitness.policy.words import GapCause, Hold, HoldKind, Meeting, MeetingS
 
 from .errors import StoreError, VaultFull, VaultUnwritable
 from .migrations import migrate
-from .records import Gap, Receipt, Recording, Segment
+from .records import Gap, Recording, Segment
 
 
 def _put(time: datetime | None) -> float | None:
@@ -57,7 +57,8 @@ class Index:
             self._db = None
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
         with self._lock, _translated():
             if self._db is None:
                 raise StoreError("the index is closed")
@@ -70,7 +71,8 @@ class Index:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query gives."""
         with self._lock, _translated():
             if self._db is None:
                 raise StoreError("the index is closed")
@@ -78,7 +80,7 @@ class Index:
 
     def save_meeting(self, m: Meeting) -> None:
         """Insert or replace a meeting and its holds."""
-        with self._change() as db:
+        with self.change() as db:
             db.execute(
                 "INSERT INTO meeting VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
                 " state=excluded.state, planned_start=excluded.planned_start,"
@@ -113,10 +115,12 @@ class Index:
                 ],
             )
 
-    def meetings(self) -> list[Meeting]:
-        """All meetings, oldest first."""
+    def meetings(self, where: str = "", *values: object) -> list[Meeting]:
+        """Meetings, oldest first; ``where`` (of ours, never of a user) chooses."""
         holds: dict[str, list[Hold]] = {}
-        for row in self._rows("SELECT * FROM hold ORDER BY meeting, place"):
+        chosen = f" WHERE meeting IN (SELECT id FROM meeting {where})" if where else ""  # noqa: S608
+        query = f"SELECT * FROM hold{chosen} ORDER BY meeting, place"  # noqa: S608
+        for row in self.rows(query, *values):
             holds.setdefault(row[1], []).append(
                 Hold(
                     id=row[0],
@@ -143,12 +147,15 @@ class Index:
                 erased=_maybe(row[10]),
                 holds=tuple(holds.get(row[0], ())),
             )
-            for row in self._rows("SELECT * FROM meeting ORDER BY planned_start, id")
+            for row in self.rows(
+                f"SELECT * FROM meeting {where} ORDER BY planned_start, id",  # noqa: S608
+                *values,
+            )
         ]
 
     def save_recording(self, r: Recording) -> None:
         """Insert a recording, or note its end."""
-        with self._change() as db:
+        with self.change() as db:
             db.execute(
                 "INSERT INTO recording VALUES (?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET ended=excluded.ended",
@@ -157,27 +164,23 @@ class Index:
 
     def recordings(self, meeting_id: str | None = None) -> list[Recording]:
         """The meeting's recordings, or all of those that are not erased."""
-        where = "" if meeting_id is None else " WHERE meeting = ?"
-        values = () if meeting_id is None else (meeting_id,)
+        if meeting_id is None:
+            return self._recordings("")
+        return self._recordings("WHERE meeting = ?", meeting_id)
+
+    def _recordings(self, where: str, *values: object) -> list[Recording]:
         return [
-            Recording(
-                id=row[0],
-                meeting_id=row[1],
-                camera_id=row[2],
-                recipient=row[3],
-                started=_time(row[4]),
-                ended=_maybe(row[5]),
-            )
-            for row in self._rows(f"SELECT * FROM recording{where} ORDER BY started", *values)  # noqa: S608 (two constants)
+            read_recording(row)
+            for row in self.rows(f"SELECT * FROM recording {where} ORDER BY started", *values)  # noqa: S608
         ]
 
     def recording(self, recording_id: str) -> Recording | None:
         """One recording, if it is not erased."""
-        return next((r for r in self.recordings() if r.id == recording_id), None)
+        return next(iter(self._recordings("WHERE id = ?", recording_id)), None)
 
     def add_segment(self, s: Segment) -> None:
         """Insert a committed segment."""
-        with self._change() as db:
+        with self.change() as db:
             db.execute(
                 "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (
@@ -212,14 +215,14 @@ class Index:
                 clock_offset_s=row[9],
                 recovered=bool(row[10]),
             )
-            for row in self._rows(
+            for row in self.rows(
                 "SELECT * FROM segment WHERE recording = ? ORDER BY start", recording_id
             )
         ]
 
     def add_gap(self, g: Gap) -> None:
         """Insert a gap."""
-        with self._change() as db:
+        with self.change() as db:
             db.execute(
                 "INSERT INTO gap VALUES (?,?,?,?,?)",
                 (g.recording_id, _put(g.start), _put(g.end), g.cause, g.lost_packets),
@@ -235,49 +238,22 @@ class Index:
                 cause=GapCause(row[3]),
                 lost_packets=row[4],
             )
-            for row in self._rows(
+            for row in self.rows(
                 "SELECT * FROM gap WHERE recording = ? ORDER BY start", recording_id
             )
         ]
 
-    def receive(self, r: Receipt) -> None:
-        """Exchange a meeting's recordings, segments and gaps for the receipt of their erasure."""
-        with self._change() as db:
-            db.execute(
-                "INSERT INTO receipt VALUES (?,?,?,?,?,?,?,?,?)",
-                (
-                    r.id,
-                    r.meeting_id,
-                    r.room_id,
-                    _put(r.erased_at),
-                    r.method,
-                    r.decision,
-                    r.recordings,
-                    r.segments,
-                    r.bytes,
-                ),
-            )
-            mine = "IN (SELECT id FROM recording WHERE meeting = ?)"
-            db.execute(f"DELETE FROM segment WHERE recording {mine}", (r.meeting_id,))  # noqa: S608
-            db.execute(f"DELETE FROM gap WHERE recording {mine}", (r.meeting_id,))  # noqa: S608
-            db.execute("DELETE FROM recording WHERE meeting = ?", (r.meeting_id,))
 
-    def receipts(self) -> list[Receipt]:
-        """All receipts, oldest first."""
-        return [
-            Receipt(
-                id=row[0],
-                meeting_id=row[1],
-                room_id=row[2],
-                erased_at=_time(row[3]),
-                method=row[4],
-                decision=row[5],
-                recordings=row[6],
-                segments=row[7],
-                bytes=row[8],
-            )
-            for row in self._rows("SELECT * FROM receipt ORDER BY erased_at")
-        ]
+def read_recording(row: tuple[Any, ...]) -> Recording:
+    """A row of ``recording``."""
+    return Recording(
+        id=row[0],
+        meeting_id=row[1],
+        camera_id=row[2],
+        recipient=row[3],
+        started=_time(row[4]),
+        ended=_maybe(row[5]),
+    )
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from typing import Any
 from . import age
 from .errors import StoreError, VaultUnwritable
 
+# What SQLite may put beside a database.
+_BESIDE = ("-journal", "-wal", "-shm")
+
 
 @dataclass(frozen=True, slots=True)
 class Wraps:
@@ -101,6 +104,15 @@ class KeyStore:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise VaultUnwritable("a key could not be destroyed") from None
+
+    def raw(self, limit: int) -> bytes | None:
+        """Every byte of the store's files as they are on disk; None if there are more than that."""
+        names = [self._path, *(self._path.with_name(self._path.name + s) for s in _BESIDE)]
+        with self._lock:
+            found = [path for path in names if path.exists()]
+            if sum(path.stat().st_size for path in found) > limit:
+                return None
+            return b"".join(path.read_bytes() for path in found)
 
     def ids(self) -> frozenset[str]:
         """Recordings whose wraps are here."""

@@ -41,7 +41,25 @@ CREATE TABLE receipt (
 ) STRICT;
 """
 
-SCRIPTS = (_V1,)
+# Signed receipts, and indexes for lists that begin anywhere (listing.py).
+_RECEIPTS_AND_LISTS = """
+CREATE TABLE receipt_file (
+    receipt TEXT PRIMARY KEY REFERENCES receipt, file TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipt_by_time ON receipt (erased_at, id);
+CREATE INDEX receipt_by_room ON receipt (room, erased_at, id);
+CREATE INDEX meeting_by_time ON meeting (planned_start, id);
+CREATE INDEX meeting_by_room_time ON meeting (room, planned_start, id);
+CREATE INDEX meeting_by_state_time ON meeting (state, planned_start, id);
+CREATE INDEX meeting_by_room_state_time ON meeting (room, state, planned_start, id);
+DROP INDEX meeting_by_room;
+CREATE INDEX meeting_live ON meeting (planned_start) WHERE state <> 'erased';
+CREATE INDEX recording_by_time ON recording (started, id);
+CREATE INDEX recording_by_camera ON recording (camera, started, id);
+CREATE INDEX recording_open ON recording (started) WHERE ended IS NULL;
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS)
 
 
 def migrate(db: sqlite3.Connection) -> None:

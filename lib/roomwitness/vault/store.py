@@ -6,22 +6,22 @@ elsewhere (see keys.py). All methods block on disk and may be called from any th
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from roomwitness.policy.words import Meeting, MeetingState
+from roomwitness.policy.words import Meeting
 
-from . import age, files, recovery
+from . import age, files, receipts, recovery
+from .erasure import Erased, Eraser
 from .errors import (
     AgeFormatError,
     KeyMissing,
     SegmentCorrupted,
     VaultFull,
     VaultUnwritable,
-    disk_error,
 )
 from .freeze import Freeze
 from .index import Index
@@ -56,6 +56,7 @@ class Vault:
         self._held = KeyStore(held_dir / "held-keys.db")
         self._index = Index(root / "index.db", self._path)
         self._freeze = Freeze(root / "index.db")
+        self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
         return self._segments / recording_id / f"{segment_id}{_SUFFIX}"
@@ -99,6 +100,12 @@ class Vault:
     def meetings(self) -> list[Meeting]:
         """All meetings, the erased ones too, oldest first."""
         return self._index.meetings()
+
+    def live_meetings(self, since: datetime) -> list[Meeting]:
+        """Meetings that are not erased, and those erased ones that were planned since then."""
+        live = self._index.meetings("WHERE state <> 'erased'")
+        past = "WHERE state = 'erased' AND planned_start >= ?"
+        return live + self._index.meetings(past, since.timestamp())
 
     # Recordings and segments
 
@@ -262,49 +269,62 @@ class Vault:
         Raises:
             VaultUnwritable: a key or file could not be removed.
         """
-        for receipt in self.receipts():
-            if receipt.meeting_id == meeting.id:
-                return receipt
-        recordings = self.recordings(meeting.id)
-        segments = [s for r in recordings for s in self.segments(r.id)]
-        ids = [r.id for r in recordings]
-        try:
-            self._destroy_keys(ids)
-        except VaultUnwritable:  # Perhaps for want of room, which the segments' going makes.
-            self._unlink(ids)
-            self._destroy_keys(ids)
-        self._unlink(ids)
-        receipt = Receipt(
+        done = receipts.receipt_of(self._index, meeting.id)
+        if done is not None:
+            return done
+        erased = self.destroy([meeting.id])[meeting.id]
+        if not isinstance(erased, Erased):
+            raise erased
+        receipt = self.receipt(meeting, erased, now, decision)
+        self.receive([(receipt, None)])
+        return receipt
+
+    def destroy(
+        self, meeting_ids: Sequence[str]
+    ) -> dict[str, Erased | VaultFull | VaultUnwritable]:
+        """Destroy meetings' keys, then their files; for each what is gone, or what kept it.
+
+        The index still lists them until ``receive``, so that this may be repeated.
+
+        Raises:
+            VaultUnwritable, StoreError: the index or a key store cannot be read.
+        """
+        return self._eraser.destroy(meeting_ids)
+
+    @staticmethod
+    def receipt(meeting: Meeting, erased: Erased, now: datetime, decision: str) -> Receipt:
+        """The receipt of what is gone."""
+        return Receipt(
             id=secrets.token_hex(16),
             meeting_id=meeting.id,
             room_id=meeting.room_id,
             erased_at=now,
             method=METHOD,
             decision=decision,
-            recordings=len(recordings),
-            segments=len(segments),
-            bytes=sum(s.bytes for s in segments),
+            recordings=len(erased.recordings),
+            segments=erased.segments,
+            bytes=erased.bytes,
         )
-        self._index.receive(receipt)
-        return receipt
 
-    def _destroy_keys(self, recording_ids: list[str]) -> None:
-        self._held.destroy(recording_ids)
-        self._ephemeral.destroy(recording_ids)
-
-    def _unlink(self, recording_ids: list[str]) -> None:
-        try:
-            for recording_id in recording_ids:
-                folder = self._segments / recording_id
-                if folder.exists():
-                    shutil.rmtree(folder)
-            files.sync_folder(self._segments)
-        except OSError as err:
-            raise disk_error(err) from None
+    def receive(self, found: Sequence[tuple[Receipt, str | None]]) -> None:
+        """Exchange the rows of erased meetings for receipts with their signed files."""
+        receipts.receive(self._index, found)
 
     def receipts(self) -> list[Receipt]:
         """All receipts, oldest first."""
-        return self._index.receipts()
+        return receipts.receipts(self._index)
+
+    def receipt_of(self, meeting_id: str) -> Receipt | None:
+        """The receipt of a meeting's erasure."""
+        return receipts.receipt_of(self._index, meeting_id)
+
+    def last_receipts(self) -> list[Receipt]:
+        """The newest receipt of each room."""
+        return receipts.last_receipts(self._index)
+
+    def receipt_file(self, name: str) -> str | None:
+        """The signed file of a receipt, by its own or its meeting's id."""
+        return receipts.stored_file(self._index, name)
 
     # Keys and checks
 
@@ -335,8 +355,10 @@ class Vault:
     def lost_keys(self) -> list[str]:
         """Meetings that should be readable but have a recording without a key."""
         here = self._ephemeral.ids() | self._held.ids()
-        live = {m.id for m in self.meetings() if m.state is not MeetingState.ERASED}
-        return sorted({r.meeting_id for r in self._index.recordings() if r.id not in here} & live)
+        lost = {r.meeting_id for r in self._index.recordings() if r.id not in here}
+        if not lost:
+            return []
+        return sorted(lost & {m.id for m in self._index.meetings("WHERE state <> 'erased'")})
 
     def damaged(self, stop: Callable[[], bool] = lambda: False) -> list[str]:
         """Meetings with a segment whose bytes are not those that were sealed.

@@ -23,14 +23,21 @@ from roomwitness.vault.age import Identity, Recipient
 
 from .backups import Backups
 from .config import RoomConfig, SiteConfig
-from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle, RoomNotFound
+from .errors import (
+    LegalFileIncomplete,
+    MeetingNotFound,
+    ReceiptNotFound,
+    RoomBusy,
+    RoomIdle,
+    RoomNotFound,
+)
 from .ledger import Ledger
 from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
 from .status import Problem, RoomStatus
 from .upkeep import Upkeep, Wishes, new_id
-from .view import current, newest_in_review, room_status, shown
+from .view import current, newest_in_review, overdue, room_status, shown
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,6 +88,7 @@ class Witness:
             self._preflight,
             self._disk,
             self._notify,
+            config.origin,
         )
         self._scrub = Scrub(self._vault, self._damage_found)
         self._disk_problem: Problem | None = None
@@ -306,6 +314,21 @@ class Witness:
             self._clock(),
         )
 
+    def overdue(self) -> int:
+        """Meetings of the site whose erasure is late: a promise that is being broken."""
+        return len(overdue(self._ledger.meetings, self._clock()))
+
+    async def receipt(self, name: str) -> str:
+        """The signed receipt of an erasure, by its own or the meeting's id (docs/custody.md).
+
+        Raises:
+            ReceiptNotFound: there is none of that name.
+        """
+        found = await self._upkeep.run(self._vault.receipt_file, name)
+        if found is None:
+            raise ReceiptNotFound
+        return found
+
     def meetings(self, room_id: str) -> tuple[Meeting, ...]:
         """The room's meetings that are not erased."""
         return self._ledger.of_room(room_id)
@@ -319,6 +342,7 @@ class Witness:
             Problem(key="log_tampered", placeholders={"kept_as": name})
             for name in self._ledger.tampered
         ]
+        found += self._upkeep.erasures.problems()
         for room in self._wishes.rooms.values():
             found += self._room_problems(room)
         return tuple(found)

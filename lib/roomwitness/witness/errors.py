@@ -31,3 +31,9 @@ class LegalFileIncomplete(WitnessError):
     """The room may not arm before its legal file is filled in (LAW.md, checklist 1)."""
 
     key = "legal_file_incomplete"
+
+
+class ReceiptNotFound(WitnessError):
+    """No receipt of that id is kept, and no meeting of that id was erased."""
+
+    key = "receipt_not_found"

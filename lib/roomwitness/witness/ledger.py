@@ -5,18 +5,20 @@ between two of them leaves the log ahead of the store, never behind it: what was
 All methods block on disk: the conductor calls them in its one worker thread.
 """
 
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from roomwitness.custody import CustodyLog, LogTampered, LogUnwritable, SiteSigner
-from roomwitness.policy.meeting import Erase, Event, advance
+from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, TlogProof
+from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Gap, Receipt, Recording, Vault
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
+# A meeting that began longer ago than this has ended.
+_LONGEST = timedelta(days=7)
 # A tail shorter than this is a picture that was on its way.
 _A_PICTURE = timedelta(seconds=1)
 
@@ -57,9 +59,9 @@ class Ledger:
             self.note("log_tampered", now, kept_as=aside.name)
         pattern = f"{self._log_dir.name}.tampered-*"
         self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
-        for meeting in self._vault.meetings():
+        for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
-        for receipt in self._vault.receipts():
+        for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
 
     def close(self) -> None:
@@ -89,6 +91,23 @@ class Ledger:
         self._log.append(kind, now, **fields)
         self._log.checkpoint()
 
+    def note_all(self, leaves: Sequence[bytes]) -> int:
+        """Log entries (of ``encode_entry``) together, signed once; gives the first one's index."""
+        if not leaves:
+            return self._log.size
+        first = self._log.append_all(leaves)
+        self._log.checkpoint()
+        return first
+
+    def prove_all(self, entries: Sequence[tuple[int, bytes]]) -> list[TlogProof]:
+        """Prove that entries are in the log, by index and line."""
+        return self._log.prove_all(entries)
+
+    @property
+    def signer(self) -> SiteSigner:
+        """The site's log key."""
+        return self._signer
+
     def create(self, meeting: Meeting, now: datetime) -> Meeting:
         """Take in a new meeting."""
         self.note("meeting_planned", now, meeting=meeting.id, origin=meeting.origin)
@@ -110,31 +129,10 @@ class Ledger:
         self._store(after, now)
         return after
 
-    def erase(self, meeting: Meeting, now: datetime, decision: str, policy: RoomPolicy) -> Receipt:
-        """Destroy the meeting's keys, then its bytes, and keep the receipt.
-
-        Raises:
-            VaultUnwritable: the bytes could not be unlinked; the key is already gone, try again.
-        """
-        after = advance(meeting, Erase(), now, policy)
-        # A log that cannot be written (a full disk) must not keep what has to go.
-        with suppress(LogUnwritable):
-            self.note("erasure_begun", now, meeting=meeting.id, decision=decision)
-        receipt = self._vault.erase_meeting(meeting, now, decision)
-        self.note(
-            "erased",
-            now,
-            meeting=meeting.id,
-            receipt=receipt.id,
-            recordings=receipt.recordings,
-            segments=receipt.segments,
-            bytes=receipt.bytes,
-            method=receipt.method,
-            decision=decision,
-        )
+    def forget(self, after: Meeting, receipt: Receipt, now: datetime) -> None:
+        """The meeting is erased (see erasures.py): only its receipt remains."""
         self._store(after, now)
-        self.last_receipt[meeting.room_id] = receipt
-        return receipt
+        self.last_receipt[after.room_id] = receipt
 
     def recording(self, meeting: Meeting, camera_id: str, now: datetime) -> Place:
         """The meeting's recording of that camera: the open one after a restart, else a new one.

@@ -14,6 +14,7 @@ from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, Ro
 from roomwitness.vault import Vault
 
 from .config import RoomConfig
+from .erasures import Due, Erasures
 from .ledger import Ledger
 from .preflight import Preflight
 from .sessions import Begun, Sessions
@@ -53,6 +54,7 @@ class Upkeep:
         preflight: Preflight,
         disk: ThreadPoolExecutor,
         notify: Callable[[str], None],
+        origin: str,
     ) -> None:
         self._wishes = wishes
         self._vault = vault
@@ -62,6 +64,7 @@ class Upkeep:
         self._disk = disk
         self._notify = notify
         self.keys_lost = False
+        self.erasures = Erasures(vault, ledger, origin)
 
     async def run[*Ts, R](self, work: Callable[[*Ts], R], *args: *Ts) -> R:
         """Do disk work."""
@@ -126,13 +129,20 @@ class Upkeep:
         ]
 
     async def _erase_due(self, now: datetime) -> None:
+        wanted = []
         for meeting in due(self._ledger.meetings, now):
             room = self._wishes.rooms.get(meeting.room_id)
             decision = room.legal_file.disposal_decision if room else ""
-            policy = room.policy if room else _NO_ROOM
-            await self.run(self._ledger.erase, meeting, now, decision, policy)
-            self.keys_lost = bool(await self.run(self._vault.lost_keys))
-            self._notify(meeting.room_id)
+            wanted.append(Due(meeting, decision, room.policy if room else _NO_ROOM))
+        if not wanted:
+            return
+        try:
+            await self.run(self.erasures.run, wanted, now)
+        finally:
+            if self.keys_lost:
+                self.keys_lost = bool(await self.run(self._vault.lost_keys))
+            for room_id in sorted({item.meeting.room_id for item in wanted}):
+                self._notify(room_id)
 
     async def apply(
         self, meeting: Meeting, event: events.Event, now: datetime, room: RoomConfig | None

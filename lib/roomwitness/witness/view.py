@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureStatus
-from roomwitness.policy.retention import next_erasure, overdue
+from roomwitness.policy import retention
 from roomwitness.policy.words import KEPT, RUNNING, Booking, Meeting, MeetingState
 from roomwitness.vault import Receipt
 
@@ -23,6 +23,11 @@ def newest_in_review(meetings: Iterable[Meeting]) -> Meeting | None:
     """The meeting that ended last and can still be reported."""
     review = [m for m in meetings if m.state is MeetingState.REVIEW]
     return max(review, key=lambda m: m.ended or m.planned_start, default=None)
+
+
+def overdue(meetings: Iterable[Meeting], now: datetime) -> tuple[Meeting, ...]:
+    """The meetings whose erasure is late."""
+    return retention.overdue(meetings, now, _OVERDUE_GRACE)
 
 
 def shown(meetings: Iterable[Meeting]) -> Meeting | None:
@@ -58,8 +63,8 @@ def room_status(
         next_booking=ahead.start if ahead else None,
         next_booking_end=ahead.end if ahead else None,
         evidence_held=sum(m.held for m in meetings),
-        next_erasure=next_erasure(meetings),
-        overdue=len(overdue(meetings, now, _OVERDUE_GRACE)),
+        next_erasure=retention.next_erasure(meetings),
+        overdue=len(overdue(meetings, now)),
         cameras=cameras,
         segments=segments,
         bytes=sum(status.bytes for status in cameras.values()),

@@ -194,7 +194,8 @@ async def test_a_disk_that_fails_later_is_told_once_and_tried_again(
     store = witness._vault._ephemeral
     store._connection().execute("PRAGMA query_only=ON")
     await until(lambda: witness.problems())
-    assert {p.key for p in witness.problems()} == {"vault_unwritable"}
+    assert {p.key for p in witness.problems()} == {"erasure_failed"}
+    assert not witness.status("r1").last_receipt
     await asyncio.sleep(2.2)
     store._connection().execute("PRAGMA query_only=OFF")
     await until(lambda: witness.status("r1").last_receipt)

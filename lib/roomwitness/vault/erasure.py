@@ -1,0 +1,125 @@
+"""Erasure: keys destroyed and synced, then files unlinked, then looked for again.
+
+A thousand recordings cost as many syncs as one: each key store is changed in one transaction, and
+the folder of segments is synced once.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import files
+from .errors import VaultFull, VaultUnwritable, disk_error
+from .index import Index
+from .keys import KeyStore
+from .receipts import sizes as sizes_of
+
+# What is done after the deed; the words stand in receipts (docs/custody.md, "Receipts").
+KEYS_ABSENT = "keys absent from both key stores"
+BYTES_SEARCHED = "wrapped keys not found in the raw bytes of the key stores"
+FILES_ABSENT = "segment files absent"
+# A key store is searched byte by byte up to this size; more would keep others waiting.
+_SEARCHED_BYTES = 32 << 20
+_NEEDLE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What is gone of a meeting, and how that was verified."""
+
+    recordings: tuple[str, ...]
+    segments: int
+    bytes: int
+    verification: tuple[str, ...]
+
+
+class Eraser:
+    """Destroys keys and unlinks; the index still lists what is gone, until there are receipts."""
+
+    def __init__(self, index: Index, ephemeral: KeyStore, held: KeyStore, segments: Path) -> None:
+        self._index = index
+        self._stores = (held, ephemeral)
+        self._segments = segments
+
+    def destroy(
+        self, meeting_ids: Sequence[str]
+    ) -> dict[str, Erased | VaultFull | VaultUnwritable]:
+        """Erase meetings; for each what is gone, or what kept it. May be repeated.
+
+        Keys go first. If they cannot, perhaps for want of room, the segments' going may make it.
+        """
+        sizes = {m: sizes_of(self._index, m) for m in meeting_ids}
+        recordings = [r for found in sizes.values() for r in found.recordings]
+        needles = self._needles(recordings)
+        keys_failed: VaultUnwritable | None = None
+        try:
+            self._destroy_keys(recordings)
+        except VaultUnwritable as err:
+            keys_failed = err
+        failed = {m: self._unlink(found.recordings) for m, found in sizes.items()}
+        if keys_failed is not None:
+            try:
+                self._destroy_keys(recordings)
+                keys_failed = None
+            except VaultUnwritable as err:
+                keys_failed = err
+        verified = self._verify(needles)
+        return {
+            m: keys_failed
+            or failed[m]
+            or self._still_there(found.recordings)
+            or (
+                verified
+                if isinstance(verified, VaultUnwritable)
+                else Erased(
+                    recordings=found.recordings,
+                    segments=found.segments,
+                    bytes=found.bytes,
+                    verification=verified,
+                )
+            )
+            for m, found in sizes.items()
+        }
+
+    def _still_there(self, recording_ids: Sequence[str]) -> VaultUnwritable | None:
+        for recording_id in recording_ids:
+            if any(store.get(recording_id) for store in self._stores):
+                return VaultUnwritable("a key is still there")
+        return None
+
+    def _destroy_keys(self, recording_ids: Sequence[str]) -> None:
+        for store in self._stores:
+            store.destroy(recording_ids)
+
+    def _unlink(self, recording_ids: Sequence[str]) -> VaultFull | VaultUnwritable | None:
+        try:
+            for recording_id in recording_ids:
+                folder = self._segments / recording_id
+                if folder.exists():
+                    shutil.rmtree(folder)
+        except OSError as err:
+            return disk_error(err)
+        return None
+
+    def _needles(self, recording_ids: Sequence[str]) -> list[bytes]:
+        """Ends of the wraps: what a search of the files would find if they were left."""
+        found = []
+        for store in self._stores:
+            for recording_id in recording_ids:
+                wraps = store.get(recording_id)
+                if wraps is not None:
+                    found += [w[-_NEEDLE:] for w in (wraps.site, wraps.custodians) if w]
+        return found
+
+    def _verify(self, needles: Sequence[bytes]) -> tuple[str, ...] | VaultUnwritable:
+        """Sync the unlinking, and search the stores' files; the words for what was done."""
+        try:
+            files.sync_folder(self._segments)
+        except OSError as err:
+            return VaultUnwritable(f"errno {err.errno}")
+        raw = [store.raw(_SEARCHED_BYTES) for store in self._stores]
+        if any(needle in data for data in raw if data is not None for needle in needles):
+            return VaultUnwritable("a key's bytes are still there")
+        searched = (BYTES_SEARCHED,) if None not in raw else ()
+        return (KEYS_ABSENT, *searched, FILES_ABSENT)

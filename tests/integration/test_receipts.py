@@ -1,0 +1,98 @@
+"""Erasures as their people see them: receipts that anyone can check, and failures that stay."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import issue_registry as ir
+
+from custom_components.room_witness.const import DOMAIN
+from roomwitness.cli import main
+from roomwitness.vault import erasure
+from roomwitness.witness import view
+from tests.camera import Camera
+
+from .conftest import MakeSite, camera_subentry, room_subentry, until
+from .test_room import call, state
+
+OVERDUE = "sensor.room_witness_erasures_overdue"
+LAST = "sensor.room_12_last_erasure"
+
+
+async def receipt(hass: HomeAssistant, name: str) -> dict[str, Any]:
+    answer = await hass.services.async_call(
+        DOMAIN, "get_receipt", {"receipt": name}, blocking=True, return_response=True
+    )
+    assert answer is not None
+    return dict(answer)
+
+
+async def test_a_receipt_is_fetched_and_checked_by_somebody_else(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    assert state(hass, OVERDUE) == "0"
+    await call(hass, "start")
+    await until(hass, lambda: camera.rtsp.plays)
+    await call(hass, "stop")
+    await until(hass, lambda: state(hass, LAST) != "unknown")
+    last = hass.states.get(LAST)
+    assert last is not None
+    found = await receipt(hass, last.attributes["receipt"])
+    assert await receipt(hass, last.attributes["meeting_id"]) != found, "its name differs"
+    file = tmp_path / found["file_name"]
+    file.write_text(found["file"])
+    key = Path(hass.config.path("room_witness", "vault", "custody", "log.vkey"))
+    assert (
+        await hass.async_add_executor_job(main, ["verify-receipt", str(file), "--vkey", str(key)])
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out.partition("\n")[2])
+    assert told["decision"] == "G-7"
+    assert told["meeting"] == last.attributes["meeting_id"]
+    with pytest.raises(ServiceValidationError) as caught:
+        await receipt(hass, "nothing")
+    assert caught.value.translation_key == "receipt_not_found"
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as caught:
+        await receipt(hass, "nothing")
+    assert caught.value.translation_key == "site_not_loaded"
+
+
+async def test_what_cannot_be_erased_is_a_repair_and_overdue_until_it_is_gone(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def busy(_path: Path) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    await make_site(camera_subentry(camera), room_subentry())
+    await call(hass, "start")
+    await until(hass, lambda: camera.rtsp.plays)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure.shutil, "rmtree", busy)
+        patch.setattr(view, "_OVERDUE_GRACE", view._OVERDUE_GRACE * 0)
+        await call(hass, "stop")
+        issues = ir.async_get(hass).issues
+        await until(hass, lambda: (DOMAIN, "erasure_failed_room1") in issues)
+        issue = issues[DOMAIN, "erasure_failed_room1"]
+        assert issue.translation_placeholders == {"count": "1", "room": "Room 12"}
+        await until(hass, lambda: state(hass, OVERDUE) == "1")
+        assert state(hass, "sensor.room_12_erasures_overdue") == "1"
+        assert state(hass, LAST) == "unknown"
+    await until(hass, lambda: state(hass, LAST) != "unknown")
+    await until(hass, lambda: (DOMAIN, "erasure_failed_room1") not in issues)
+    assert state(hass, OVERDUE) == "0"
+    assert not [r for r in caplog.records if r.exc_info and r.levelname in ("WARNING", "ERROR")]
