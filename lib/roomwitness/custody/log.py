@@ -43,6 +43,7 @@ class CustodyLog:
         self._tree: TreeFile | None = None
         self._note = ""
         self._signed_size = -1
+        self._torn = False
         self.rolled_back_from: int | None = None
 
     def open(self) -> Self:
@@ -164,12 +165,15 @@ class CustodyLog:
             if self._fd is None or self._tree is None:
                 raise LogUnwritable("the log is closed")
             try:
+                if self._torn:
+                    os.ftruncate(self._fd, self._offset)
+                    self._torn = False
                 whole = os.write(self._fd, data) == len(data)
                 os.fsync(self._fd)
             except OSError:
                 whole = False
             if not whole:
-                os.ftruncate(self._fd, self._offset)
+                self._cut()
                 raise LogUnwritable("an entry could not be written")
             first = self._edge.size
             self._digest.update(data)
@@ -180,6 +184,16 @@ class CustodyLog:
             except OSError:
                 self._saved = -_SAVE_EVERY  # It is made again from the log when a proof is wrong.
             return first
+
+    def _cut(self) -> None:
+        """Take back what was half written; if even that fails, before the next entry."""
+        self._torn = True
+        try:
+            if self._fd is not None:
+                os.ftruncate(self._fd, self._offset)
+                self._torn = False
+        except OSError:
+            return
 
     def checkpoint(self) -> str:
         """Sign the present head, keep it beside the log, and return it.

@@ -211,3 +211,25 @@ def test_signed_notes_name_their_signer(signer: SiteSigner) -> None:
     for name in ("", "a b", "a+b"):
         with pytest.raises(ValueError, match="key name"):
             SiteSigner.generate(name)
+
+
+def test_a_half_line_that_cannot_be_taken_back_goes_before_the_next(
+    folder: Path, signer: SiteSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CustodyLog(folder, signer, ORIGIN).open()
+    real = log_module.os.write
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "EIO")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_module.os, "write", lambda fd, data: real(fd, data[:9]))
+        patch.setattr(log_module.os, "ftruncate", fail)
+        with pytest.raises(LogUnwritable):
+            log.append("hold", T)
+        with pytest.raises(LogUnwritable):
+            log.append("hold", T)
+    assert log.append("hold", T) == 8
+    log.checkpoint()
+    log.close()
+    assert verify_log(folder).size == 9
