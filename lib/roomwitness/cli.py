@@ -5,11 +5,13 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from roomwitness.custody import TlogProof, prove_entry, verify_log, verify_receipt
 from roomwitness.errors import WitnessError
 from roomwitness.vault.age import Identity
+from roomwitness.vault.check import Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
 
@@ -55,6 +57,31 @@ def _inspect(args: argparse.Namespace) -> None:
     print(json.dumps(inspect(args.vault), indent=2))
 
 
+# Where Home Assistant's integration keeps it, in the configuration folder.
+_EPHEMERAL = ".room_witness_unheld.log.d"
+
+
+def _check(args: argparse.Namespace) -> int:
+    config = args.vault.parent.parent
+    places = Places(
+        args.vault,
+        args.ephemeral or config / _EPHEMERAL,
+        args.held or args.vault.parent / "held",
+    )
+    found = check(places, deep=args.deep)
+    if args.repair:
+        found = repair(places, found)
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in found]))
+    else:
+        for finding in found:
+            print(
+                f"{'repaired' if finding.repaired else 'BROKEN'}: {finding.invariant} {finding.of}"
+            )
+        print("FAILED" if found else "OK: every invariant holds")
+    return 0 if all(finding.repaired for finding in found) else 1
+
+
 def _export(args: argparse.Namespace) -> None:
     identity = Identity.from_string(_identity_line(args.identity.read_text()))
     found = export_identities(args.held, identity)
@@ -73,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], None], text: str
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str
     ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
@@ -97,6 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--witness", type=Path, help="file with verifier keys of its witnesses")
     sub = command("inspect", _inspect, "List meetings, recordings, segments, gaps and receipts.")
     sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
+    sub = command("check", _check, "Check a vault's invariants (docs/schema.md), read-only.")
+    sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
+    sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
+    sub.add_argument("--held", type=Path, help="folder of held-keys.db")
+    sub.add_argument("--deep", action="store_true", help="read every sealed byte too")
+    sub.add_argument(
+        "--repair", action="store_true", help="repair what is safe; Home Assistant must be stopped"
+    )
+    sub.add_argument("--json", action="store_true", help="findings as JSON")
     sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")
     sub.add_argument("held", type=Path, help="the held key store's folder")
     sub.add_argument("--identity", type=Path, required=True, help="the custodian's age identity")
@@ -107,12 +143,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 if all is well, 1 if a check failed, 2 if it was asked wrongly."""
     args = _parser().parse_args(argv)
     try:
-        args.run(args)
+        code: int | None = args.run(args)
     except (WitnessError, OSError, sqlite3.Error, UnicodeDecodeError) as err:
         key = err.key if isinstance(err, WitnessError) else StoreError.key
         print(f"FAILED: {key}: {err}", file=sys.stderr)
         return 1
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":

@@ -245,7 +245,13 @@ def test_every_error_and_problem_has_its_words() -> None:
         *("stream_stalled", "stream_no_keyframe", "stream_protocol_error", "vault_full"),
         *("vault_unwritable", "store_error", "log_unwritable", "log_tampered"),
         *("ephemeral_keys_lost", "calendar_missing", "booking_invalid", "segment_corrupted"),
-        *("legal_file_incomplete", "site_keys_missing", "erasure_failed"),
+        *(
+            "legal_file_incomplete",
+            "site_keys_missing",
+            "erasure_failed",
+            "check_failed",
+            "log_rolled_back",
+        ),
     }
     assert problems == texts["issues"].keys()
     actions = json.loads((HERE / "icons.json").read_text())["services"]

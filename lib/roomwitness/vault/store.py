@@ -15,6 +15,7 @@ from pathlib import Path
 from roomwitness.policy.words import Meeting
 
 from . import age, files, receipts, recovery
+from .check import Places, check
 from .erasure import Erased, Eraser
 from .errors import (
     AgeFormatError,
@@ -310,6 +311,11 @@ class Vault:
         """Exchange the rows of erased meetings for receipts with their signed files."""
         receipts.receive(self._index, found)
 
+    @property
+    def index(self) -> Index:
+        """The index, for lists (listing.py)."""
+        return self._index
+
     def receipts(self) -> list[Receipt]:
         """All receipts, oldest first."""
         return receipts.receipts(self._index)
@@ -390,6 +396,18 @@ class Vault:
             if recording.ended is not None:
                 found += [f"segment-unlisted segment={name}" for name in sorted(strays)]
         return found
+
+    def broken(self) -> list[str]:
+        """Names of the index's and key stores' invariants that do not hold; no file is looked at.
+
+        For the start, when nothing else writes. Lost keys are told by ``lost_keys``.
+
+        Raises:
+            StoreError: a store cannot be read.
+        """
+        places = Places(self._root, self._ephemeral.folder, self._held.folder)
+        names = {finding.invariant for finding in check(places, sizes=False)}
+        return sorted(names - {"recording-has-key"})
 
     def free_bytes(self) -> int:
         """Free space on the vault's disk, in bytes."""

@@ -128,6 +128,9 @@ class Witness:
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
             self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)
+        self._upkeep.broken = self._vault.broken()
+        for name in self._upkeep.broken:
+            self._ledger.note("check_failed", now, invariant=name)
 
     async def stop(self) -> None:
         """Seal what is open and stop; running meetings resume at the next start."""
@@ -342,6 +345,11 @@ class Witness:
             Problem(key="log_tampered", placeholders={"kept_as": name})
             for name in self._ledger.tampered
         ]
+        if self._upkeep.broken:
+            names = ", ".join(self._upkeep.broken)
+            found.append(Problem(key="check_failed", placeholders={"invariants": names}))
+        if self._ledger.rolled_back:
+            found.append(Problem(key="log_rolled_back"))
         found += self._upkeep.erasures.problems()
         for room in self._wishes.rooms.values():
             found += self._room_problems(room)

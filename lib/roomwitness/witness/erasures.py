@@ -73,6 +73,8 @@ class Erasures:
         }
         done = [self._vault.receipt_of(meeting_id) for meeting_id in after]
         finished = [receipt for receipt in done if receipt is not None]
+        for receipt in finished:  # An older version's kill left the receipt without the state.
+            self._vault.save_meeting(after[receipt.meeting_id])
         known = {receipt.meeting_id for receipt in finished}
         fresh = [due for due in now_wanted if due.meeting.id not in known]
         if fresh:

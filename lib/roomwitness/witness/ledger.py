@@ -43,6 +43,7 @@ class Ledger:
         self._log = CustodyLog(log_dir, signer, origin)
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
+        self.rolled_back = False
         self.last_receipt: dict[str, Receipt] = {}
         # Names of logs that were set aside because they did not verify.
         self.tampered: tuple[str, ...] = ()
@@ -59,6 +60,10 @@ class Ledger:
             self.note("log_tampered", now, kept_as=aside.name)
         pattern = f"{self._log_dir.name}.tampered-*"
         self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
+        had = self._log.rolled_back_from
+        self.rolled_back = had is not None
+        if had is not None:
+            self.note("log_rolled_back", now, had=had)
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
         for receipt in self._vault.last_receipts():
@@ -130,8 +135,8 @@ class Ledger:
         return after
 
     def forget(self, after: Meeting, receipt: Receipt, now: datetime) -> None:
-        """The meeting is erased (see erasures.py): only its receipt remains."""
-        self._store(after, now)
+        """The meeting is erased, in the store too (see erasures.py): only its receipt remains."""
+        self._remember(after, now)
         self.last_receipt[after.room_id] = receipt
 
     def recording(self, meeting: Meeting, camera_id: str, now: datetime) -> Place:

@@ -64,6 +64,7 @@ class Upkeep:
         self._disk = disk
         self._notify = notify
         self.keys_lost = False
+        self.broken: list[str] = []
         self.erasures = Erasures(vault, ledger, origin)
 
     async def run[*Ts, R](self, work: Callable[[*Ts], R], *args: *Ts) -> R:

@@ -266,3 +266,26 @@ def test_a_receipt_without_its_meetings_state_is_taken_up(desk: Desk) -> None:
     with pytest.raises(VaultUnwritable):
         desk.vault.erase_meeting(other.meeting, T, "")
     desk.close()
+
+
+def test_an_older_log_put_back_is_noted_and_told(desk: Desk) -> None:
+    desk.meeting("m1")
+    custody = desk.root / "vault" / "custody"
+    older = {name: (custody / name).read_bytes() for name in ("log.jsonl", "checkpoint")}
+    desk.ledger.note("hold", T)
+    desk.close()
+    for name, data in older.items():
+        (custody / name).write_bytes(data)
+    again = Desk(desk.root)
+    assert again.ledger.rolled_back
+    assert again.kinds()[-1] == "log_rolled_back"
+    again.close()
+    assert not Desk(desk.root).ledger.rolled_back
+
+
+def test_what_contradicts_itself_at_start_is_named(desk: Desk) -> None:
+    desk.meeting("m1")
+    assert desk.vault.broken() == ["held-key-has-hold"], "the hold of this desk is a released one"
+    desk.vault.release_meeting("m1")
+    assert desk.vault.broken() == []
+    desk.close()

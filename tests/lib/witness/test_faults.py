@@ -5,8 +5,10 @@ import itertools
 import logging
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from .house import House, booking, until
 
 SCRIPT = """
 import asyncio, sys
+from contextlib import closing
 from pathlib import Path
 from roomwitness.witness import SiteKeys
 from tests.camera import CameraConfig
@@ -235,3 +238,20 @@ async def test_nothing_personal_in_log_custody_or_repr(
         for secret in ("Anna", "pa ss", str(camera.rtsp.port), "AGE-SECRET-KEY"):
             assert secret not in text
     assert isinstance(witness, Witness)
+
+
+async def test_a_store_that_contradicts_itself_is_told_at_start(house: House) -> None:
+    witness = await house.started(house.room(bound=False))
+    await witness.stop()
+    with closing(sqlite3.connect(house.config.root / "index.db")) as db:
+        db.execute(
+            "INSERT INTO meeting (id, room, state, origin, planned_start, started)"
+            " VALUES ('m', 'r1', 'erased', 'manual', 0, 0)"
+        )
+        db.commit()
+    witness = await house.started(house.room(bound=False))
+    (problem,) = witness.problems()
+    assert problem.key == "check_failed"
+    assert problem.placeholders == {"invariants": "erased-meeting-has-receipt"}
+    assert "check_failed" in house.log()
+    await witness.stop()
