@@ -230,7 +230,8 @@ class Vault:
         for segment_id in sorted(names):
             path = self._path(recording.id, segment_id)
             if segment_id in listed:
-                path.with_name(path.name + TAIL).unlink(missing_ok=True)
+                for suffix in (TAIL, PART):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
                 continue
             start = datetime.fromtimestamp(int(segment_id.split("-")[0]) / 1000, UTC)
             try:

@@ -41,12 +41,15 @@ class Tally:
 def main(words: Sequence[str] | None = None) -> None:
     parser = _report.parser(__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--headers", type=int, default=200_000, help="mutated headers to try")
     args = parser.parse_args(words)
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         _segments(Path(folder), tally, 97 if args.quick else 1)
         _log(Path(folder) / "log", tally, 20 if args.quick else 200)
-    _headers(tally, random.Random(args.seed), 20_000 if args.quick else 200_000)
+    _headers(
+        tally, random.Random(args.seed), min(args.headers, 20_000) if args.quick else args.headers
+    )
     _kit(tally)
     rows = [(kind, tried, tally.undetected[kind]) for kind, tried in tally.tried.items()]
     _report.table("What was changed", ("what", "tried", "undetected"), rows)
