@@ -196,6 +196,7 @@ class CameraFlow(ConfigSubentryFlow):
                 "width": str(stream.width if stream else 0),
                 "height": str(stream.height if stream else 0),
                 "sound": (stream.audio_codec if stream else None) or "-",
+                "sound_refused": (stream.sound_refused if stream else None) or "-",
                 "offset": f"{self._info.clock_offset_s:.1f}" if self._info else "-",
             },
         )

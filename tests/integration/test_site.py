@@ -248,6 +248,7 @@ def test_every_error_and_problem_has_its_words() -> None:
         *(
             "legal_file_incomplete",
             "site_keys_missing",
+            "sound_unsupported",
             "erasure_failed",
             "check_failed",
             "log_rolled_back",

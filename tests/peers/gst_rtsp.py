@@ -22,16 +22,50 @@ parser.add_argument("--auth", default="digest", choices=["digest", "basic"])
 args = parser.parse_args()
 
 width, height = args.size.split("x")
-VIDEO = (
+RAW = (
     f"videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={height},"
-    f"framerate={args.fps}/1 ! x264enc tune=zerolatency speed-preset=ultrafast"
-    f" bitrate={args.bitrate} key-int-max={args.gop} ! video/x-h264,profile=baseline"
-    " ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency"
+    f"framerate={args.fps}/1"
 )
-SOUND = (
-    "audiotestsrc is-live=true wave=ticks ! audioconvert ! audio/x-raw,rate=16000,channels=1"
-    " ! voaacenc ! aacparse ! rtpmp4gpay name=pay1 pt=97"
+RATE = f"bitrate={args.bitrate} key-int-max={args.gop}"
+X264 = f"{RAW} ! x264enc tune=zerolatency speed-preset=ultrafast {RATE}"
+X265 = f"{RAW} ! x265enc tune=zerolatency speed-preset=ultrafast {RATE}"
+B_FRAMES = (
+    f"keyint={args.gop}:min-keyint={args.gop}:scenecut=0:bframes=2:b-adapt=0:open-gop=1"
+    ":rc-lookahead=5"
 )
+PAY = "name=pay0 pt=96 aggregate-mode=zero-latency"
+VIDEO = f"{X264} ! video/x-h264,profile=baseline ! h264parse ! rtph264pay {PAY} config-interval=-1"
+
+
+def sound(wave: str, rate: int, launch: str) -> str:
+    return (
+        f"audiotestsrc is-live=true wave={wave} samplesperbuffer={rate // 50} ! audioconvert"
+        f" ! audio/x-raw,rate={rate},channels=1 ! {launch} name=pay1 pt=97"
+    )
+
+
+SOUND = sound("ticks", 16000, "voaacenc ! aacparse ! rtpmp4gpay")
+# Sets in the description only; sets in the stream as well; pictures shown in another order.
+H265 = f"{X265} ! h265parse ! video/x-h265,stream-format=hvc1,alignment=au ! rtph265pay {PAY}"
+MOUNTS = {
+    "/cam": f"{VIDEO} {SOUND}",
+    "/silent": VIDEO,
+    "/h264-out-of-band": f"{X264} ! h264parse ! video/x-h264,stream-format=avc,alignment=au"
+    f" ! rtph264pay {PAY} config-interval=0",
+    "/h264-b": f"{RAW} ! x264enc speed-preset=veryfast bframes=2 b-adapt=false rc-lookahead=3"
+    f" threads=1 {RATE} ! video/x-h264,profile=main ! h264parse ! rtph264pay {PAY}"
+    " config-interval=-1",
+    "/h265": f"{X265} ! h265parse ! rtph265pay {PAY} config-interval=-1 {SOUND}",
+    "/h265-out-of-band": f"{H265} config-interval=0",
+    "/h265-b": f'{RAW} ! x265enc speed-preset=ultrafast {RATE} option-string="{B_FRAMES}"'
+    f" ! h265parse ! rtph265pay {PAY} config-interval=-1",
+    "/pcma": f"{VIDEO} {sound('ticks', 8000, 'alawenc ! rtppcmapay')}",
+    "/pcmu": f"{VIDEO} {sound('ticks', 8000, 'mulawenc ! rtppcmupay')}",
+    "/opus": f"{VIDEO} {sound('ticks', 48000, 'opusenc ! rtpopuspay')}",
+    "/latm": f"{VIDEO} {sound('ticks', 16000, 'voaacenc ! aacparse ! rtpmp4apay')}",
+    # A sound that we refuse.
+    "/l16": f"{VIDEO} {sound('ticks', 8000, 'audioconvert ! rtpL16pay')}",
+}
 
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
@@ -49,9 +83,9 @@ if args.user is not None:
         auth.add_basic(basic, token)
     server.set_auth(auth)
 
-for path, launch in (("/cam", f"( {VIDEO} {SOUND} )"), ("/silent", f"( {VIDEO} )")):
+for path, launch in MOUNTS.items():
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(launch)
+    factory.set_launch(f"( {launch} )")
     factory.set_shared(True)
     if args.user is not None:
         text = "user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true"

@@ -51,7 +51,8 @@ def gstreamer(
     bitrate_kbit: int = 500,
     port: int | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """GStreamer's server with ``/cam`` (H.264, AAC) and ``/silent``: address and process."""
+    """GStreamer's server with ``/cam`` (H.264, AAC), ``/silent`` and a mount for each codec
+    (see gst_rtsp.py): address of the first and process."""
     port = port or free_port()
     command = [
         "/usr/bin/python3",

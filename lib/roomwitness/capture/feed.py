@@ -7,7 +7,7 @@ from datetime import datetime
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
-from .h264 import AccessUnit
+from .codecs import AccessUnit
 from .segmenter import Segmenter
 from .stream import Stream
 

@@ -1,30 +1,34 @@
 """A short look at a stream, for set-up and preflight: does it deliver what we can record?"""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from .codecs import AccessUnit, VideoFormat
 from .errors import CaptureError, StreamNoKeyframe, StreamStalled
-from .h264 import AccessUnit
-from .sdp import parameter_sets
 from .source import StreamSource
-from .sps import picture_size
 from .stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What the stream delivers. ``keyframe`` is one picture in Annex B form (ITU-T H.264, B)."""
+    """What the stream delivers; codecs by the names that people know.
+
+    ``keyframe`` is one picture in Annex B form (ITU-T H.264 and H.265, B), ``decoder`` FFmpeg's
+    name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record.
+    """
 
     codec: str
     width: int
     height: int
     audio_codec: str | None
+    sound_refused: str | None
+    decoder: str
     keyframe: bytes = field(repr=False)
 
     @property
     def has_audio(self) -> bool:
-        """Whether the camera offers sound at all."""
+        """Whether the camera offers sound that we can record."""
         return self.audio_codec is not None
 
 
@@ -34,7 +38,8 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
     Raises:
         CaptureError: unreachable, refused, unsupported, silent, or without keyframes.
     """
-    stream = Stream(source, lambda: datetime.now(UTC), timeout_s)
+    # Whether the camera could be heard is shown before anybody decides that it may.
+    stream = Stream(replace(source, audio=True), lambda: datetime.now(UTC), timeout_s)
     found: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
 
     def picture(unit: AccessUnit) -> None:
@@ -44,7 +49,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
     stream.picture = picture
     try:
         offer = await stream.open()
-        client = await stream.play(offer)
+        client = await stream.play(replace(offer, audio=None))
         await asyncio.wait(
             (found, client.ended), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
@@ -56,18 +61,24 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
         unit = found.result()
     finally:
         await stream.close()
-    sets = (unit.sps, unit.pps) if unit.sps and unit.pps else parameter_sets(offer.video)
-    if sets is None:
+    if unit.format is None:
         raise StreamNoKeyframe
-    width, height = picture_size(sets[0])
-    return StreamInfo("H264", width, height, offer.audio_encoding, _annex_b(unit, sets))
+    width, height = unit.format.size
+    return StreamInfo(
+        offer.video_codec.name,
+        width,
+        height,
+        offer.sound.name if offer.sound else None,
+        offer.sound_refused,
+        offer.video_codec.decoder,
+        _annex_b(unit, unit.format),
+    )
 
 
-def _annex_b(unit: AccessUnit, sets: tuple[bytes, bytes]) -> bytes:
+def _annex_b(unit: AccessUnit, form: VideoFormat) -> bytes:
+    """The picture behind its parameter sets, which may be there twice."""
     data, at = b"".join(unit.parts), 0
-    out: list[bytes] = []
-    if unit.sps is None:
-        out += sets
+    out = list(form.nals)
     while at + 4 <= len(data):
         size = int.from_bytes(data[at : at + 4])
         out.append(data[at + 4 : at + 4 + size])

@@ -12,7 +12,6 @@ from roomwitness.policy.words import GapCause
 from .coverage import Coverage
 from .errors import CaptureError, StreamNoKeyframe, StreamStalled
 from .feed import Feed
-from .sdp import parameter_sets
 from .segmenter import Segmenter
 from .sink import SegmentSink
 from .source import StreamSource
@@ -141,12 +140,12 @@ class Recorder:
             if self._status.state == "failed":
                 self._report(state="connecting")
             offer = await stream.open()
+            self._status = replace(self._status, sound_refused=offer.sound_refused)
             segmenter = Segmenter(
                 self._sink,
                 self._coverage,
                 segment_seconds=self._segment_seconds,
-                parameter_sets=parameter_sets(offer.video),
-                audio=offer.audio_format,
+                sound=offer.sound.format if offer.sound else None,
             )
             before = self._status
             feed = Feed(

@@ -1,7 +1,5 @@
 """The parts of a session description (RFC 8866) that a recorder needs."""
 
-import base64
-import binascii
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -10,7 +8,11 @@ from .errors import StreamProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """One ``m=`` section. ``control`` is absolute; ``parameters`` are those of ``a=fmtp``."""
+    """One ``m=`` section. ``control`` is absolute; ``parameters`` are those of ``a=fmtp``.
+
+    ``to_camera`` says that it may go the other way: sound for the camera's loudspeaker (ONVIF
+    Streaming Specification, 5.3, writes so; other servers mean the opposite by the same word).
+    """
 
     kind: str
     payload_type: int
@@ -19,6 +21,7 @@ class Media:
     channels: int
     control: str
     parameters: dict[str, str] = field(default_factory=dict)
+    to_camera: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,17 @@ class Description:
     control: str
     media: tuple[Media, ...]
 
-    def first(self, kind: str, encoding: str) -> Media | None:
-        """The first media of this kind in this encoding."""
-        return next((m for m in self.media if m.kind == kind and m.encoding == encoding), None)
+    def of(self, kind: str) -> tuple[Media, ...]:
+        """The media of this kind; what is for the camera's loudspeaker comes last."""
+        return tuple(sorted((m for m in self.media if m.kind == kind), key=lambda m: m.to_camera))
 
 
 # RFC 3551, table 4 and 5: what a description may leave out.
-_STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 26: ("JPEG", 90000)}
+_STATIC = {
+    0: ("PCMU", 8000), 2: ("G726-32", 8000), 3: ("GSM", 8000), 4: ("G723", 8000),
+    8: ("PCMA", 8000), 9: ("G722", 8000), 10: ("L16", 44100), 11: ("L16", 44100),
+    14: ("MPA", 90000), 18: ("G729", 8000), 26: ("JPEG", 90000), 32: ("MPV", 90000),
+}  # fmt: skip
 
 
 def parse(text: str, base: str) -> Description:
@@ -78,7 +85,8 @@ def _media(lines: list[str], base: str) -> Media:
     if rate <= 0:
         raise ValueError("a clock that stands still")
     control = _control(_attribute(lines, "control"), base)
-    return Media(words[0], payload_type, encoding, rate, channels, control, parameters)
+    to_camera = "a=sendonly" in lines
+    return Media(words[0], payload_type, encoding, rate, channels, control, parameters, to_camera)
 
 
 def _attributes(lines: list[str], name: str) -> list[str]:
@@ -98,16 +106,3 @@ def _control(value: str | None, base: str) -> str:
     if value.startswith("/"):
         return urljoin(base.replace("rtsp://", "http://", 1), value).replace("http", "rtsp", 1)
     return f"{base.rstrip('/')}/{value}"
-
-
-def parameter_sets(media: Media) -> tuple[bytes, bytes] | None:
-    """SPS and PPS from ``sprop-parameter-sets`` (RFC 6184, 8.1), if both are there."""
-    sets = []
-    for text in media.parameters.get("sprop-parameter-sets", "").split(","):
-        try:
-            sets.append(base64.b64decode(text + "=" * (-len(text) % 4)))
-        except binascii.Error:
-            return None
-    sps = next((s for s in sets if s and s[0] & 31 == 7), None)
-    pps = next((s for s in sets if s and s[0] & 31 == 8), None)
-    return (sps, pps) if sps and pps else None

@@ -6,14 +6,19 @@ from datetime import datetime, timedelta
 from roomwitness.policy.words import GapCause
 
 from . import mp4
-from .aac import AacFormat
+from .codecs import AccessUnit, SoundFormat, VideoFormat
 from .coverage import Coverage
-from .h264 import AccessUnit
-from .mp4 import VIDEO_TIMESCALE, Sample, VideoFormat
+from .errors import StreamProtocolError
+from .mp4 import VIDEO_TIMESCALE, Sample
 from .rtp import Track
 from .sink import SegmentOut, SegmentSink
 
 _FRAGMENT_TICKS = VIDEO_TIMESCALE
+# A fragment is written at the latest when it has so much, whatever its pictures' times say.
+_FRAGMENT_BYTES = 16 << 20
+_FRAGMENT_SAMPLES = 4096
+# Leading pictures are shown at most so long before the keyframe that they follow.
+_MAX_LEAD = 2 * VIDEO_TIMESCALE
 _ANCHOR_SLACK = timedelta(seconds=1)
 _USUAL_TICKS = VIDEO_TIMESCALE // 25
 
@@ -33,6 +38,8 @@ class _Open:
     sounds: list[Sample] = field(default_factory=list)
     sound_first: tuple[int, int] | None = None
     fragment_first: int = 0
+    pending: int = 0
+    lead: int = 0
     last: int = 0
     duration: int = _USUAL_TICKS
 
@@ -50,14 +57,12 @@ class Segmenter:
         coverage: Coverage,
         *,
         segment_seconds: float,
-        parameter_sets: tuple[bytes, bytes] | None,
-        audio: AacFormat | None,
+        sound: SoundFormat | None,
     ) -> None:
         self._sink = sink
         self._coverage = coverage
         self._segment_ticks = round(segment_seconds * VIDEO_TIMESCALE)
-        self._sets = parameter_sets
-        self._audio = audio
+        self._sound = sound
         self._open: _Open | None = None
         self._anchor: tuple[datetime, int] | None = None
         self._sound_anchor: tuple[datetime, int] | None = None
@@ -73,7 +78,7 @@ class Segmenter:
         Raises:
             WitnessError: the sink failed, or the parameter sets make no sense.
         """
-        form = self._format(unit)
+        form = unit.format
         current = self._open
         if track.lost > self._lost_seen:
             if current is not None:
@@ -91,11 +96,14 @@ class Segmenter:
             current.duration = unit.time - highest
             if unit.key or unit.time - current.fragment_first >= _FRAGMENT_TICKS:
                 self._write_fragment(current, unit.time)
+        if current.pending > _FRAGMENT_BYTES or len(current.pictures) >= _FRAGMENT_SAMPLES:
+            self._write_fragment(current, highest + current.duration)
         if not current.pictures:
             current.fragment_first = unit.time
         current.pictures.append(
             Sample(unit.time - current.first, unit.parts, unit.size, key=unit.key)
         )
+        current.pending += unit.size
         current.last = max(current.last, unit.time)
         current.frames += 1
         self.frames += 1
@@ -116,6 +124,9 @@ class Segmenter:
             current.sound_first = (time, max(0, lead))
         first, lead = current.sound_first
         current.sounds.append(Sample(time - first + lead, (data,), len(data)))
+        current.pending += len(data)
+        if current.pending > 2 * _FRAGMENT_BYTES or len(current.sounds) > 4 * _FRAGMENT_SAMPLES:
+            raise StreamProtocolError("sound without pictures")
         self.bytes += len(data)
 
     def finish(self, track: Track, cause: GapCause) -> datetime | None:
@@ -132,15 +143,10 @@ class Segmenter:
             self._coverage.recorded(self._flushed or current.start, GapCause.DISK_FULL)
             current.out.abort()
 
-    def _format(self, unit: AccessUnit) -> VideoFormat | None:
-        if unit.sps and unit.pps:
-            self._sets = (unit.sps, unit.pps)
-        return VideoFormat(*self._sets, in_band=unit.sps is not None) if self._sets else None
-
     def _must_cut(self, current: _Open, unit: AccessUnit, form: VideoFormat | None) -> bool:
         if not unit.key:
             return False
-        if form is not None and (form.sps, form.pps) != (current.video.sps, current.video.pps):
+        if form is not None and form is not current.video and form != current.video:
             return True
         return unit.time - current.first >= self._segment_ticks
 
@@ -166,7 +172,7 @@ class Segmenter:
         if self._anchor is None or abs(self._shown(unit.time) - now) > _ANCHOR_SLACK:
             self._anchor = (now, unit.time)
         start = self._shown(unit.time)
-        header = mp4.initialization(form, self._audio)
+        header = mp4.initialization(form, self._sound)
         out = self._sink.open(start)
         self._coverage.resumed(start)
         current = _Open(out, form, start, unit.time, lost_before=track.lost, last=unit.time)
@@ -186,10 +192,14 @@ class Segmenter:
         if sounds:
             step = sounds[-1].time - sounds[-2].time if len(sounds) > 1 else 1024
             sound_end = sounds[-1].time + step
+        if current.fragments == 1:
+            earliest = min((p.time for p in current.pictures), default=0)
+            current.lead = min(max(0, -earliest), _MAX_LEAD)
         pieces = mp4.fragment(
-            current.fragments, current.pictures, end - current.first, sounds, sound_end
-        )
-        current.pictures, current.sounds = [], []
+            current.fragments, current.pictures, end - current.first, sounds, sound_end,
+            current.lead,
+        )  # fmt: skip
+        current.pictures, current.sounds, current.pending = [], [], 0
         current.out.write(b"".join(pieces))
         current.out.flush()
         self._flushed = self._shown(end)

@@ -7,10 +7,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureStatus:
-    """A snapshot; ``frames`` and ``bytes`` (of media) count since the recorder started."""
+    """A snapshot; ``frames`` and ``bytes`` (of media) count since the recorder started.
+
+    ``sound_refused`` is the codec of a wanted sound that we cannot record: the picture goes on.
+    """
 
     state: Literal["connecting", "recording", "failed"]
     error_key: str | None = None
+    sound_refused: str | None = None
     frames: int = 0
     bytes: int = 0
     last_frame: datetime | None = None

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from . import sdp
-from .aac import AacDepacketizer, AacFormat, aac_format
+from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .errors import ConnectionLost, StreamUnsupported
-from .h264 import AccessUnit, H264Depacketizer
-from .mp4 import VIDEO_TIMESCALE
 from .rtp import Track
 from .rtsp import RtspClient
 from .source import StreamSource
@@ -17,34 +15,44 @@ from .source import StreamSource
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the camera described and we take; a sound in another codec is left out."""
+    """What the camera described and we take.
+
+    ``sound`` is None if there is none, or none was wanted, or ``sound_refused`` names its codec.
+    """
 
     description: sdp.Description
     video: sdp.Media
-    audio: sdp.Media | None
-    audio_format: AacFormat | None
-    audio_encoding: str | None
+    video_codec: VideoCodec
+    audio: sdp.Media | None = None
+    sound: SoundCodec | None = None
+    sound_refused: str | None = None
 
 
 def choose_media(description: sdp.Description, *, audio: bool) -> Offer:
-    """Pick what we record.
+    """Pick what we record: the first picture and the first sound that we can.
 
     Raises:
-        StreamUnsupported: no H.264 picture.
+        StreamUnsupported: no picture in a codec that we record.
     """
-    video = description.first("video", "H264")
-    if video is None or video.clock_rate != VIDEO_TIMESCALE:
-        raise StreamUnsupported("no H.264 picture")
-    any_sound = next((m for m in description.media if m.kind == "audio"), None)
-    encoding = any_sound.encoding if any_sound else None
-    sound = description.first("audio", "MPEG4-GENERIC") if audio else None
-    form = None
-    if sound is not None:
+    video, codec = _first_picture(description)
+    sounds = description.of("audio") if audio else ()
+    for media in sounds:
         try:
-            form = aac_format(sound)
+            return Offer(description, video, codec, media, sound_codec(media))
         except StreamUnsupported:
-            sound = None
-    return Offer(description, video, sound, form, encoding)
+            continue
+    refused = shown_name(sounds[0]) if sounds else None
+    return Offer(description, video, codec, sound_refused=refused)
+
+
+def _first_picture(description: sdp.Description) -> tuple[sdp.Media, VideoCodec]:
+    reason = StreamUnsupported("no picture")
+    for media in description.of("video"):
+        try:
+            return media, video_codec(media)
+        except StreamUnsupported as err:
+            reason = err
+    raise reason
 
 
 class Stream:
@@ -83,13 +91,16 @@ class Stream:
         if client is None:
             raise ConnectionLost
         self.video_track = Track(
-            offer.video.payload_type, VIDEO_TIMESCALE, H264Depacketizer(self.picture)
+            offer.video.payload_type,
+            offer.video.clock_rate,
+            offer.video_codec.depacketizer(self.picture),
         )
         self._routes[await client.setup(offer.video, 0)] = self.video_track
-        if offer.audio is not None and offer.audio_format is not None:
-            form = offer.audio_format
+        if offer.audio is not None and offer.sound is not None:
             self.audio_track = Track(
-                offer.audio.payload_type, form.clock_rate, AacDepacketizer(form, self.sound)
+                offer.audio.payload_type,
+                offer.sound.format.clock_rate,
+                offer.sound.depacketizer(self.sound),
             )
             self._routes[await client.setup(offer.audio, 2)] = self.audio_track
         await client.play(offer.description)

@@ -383,6 +383,13 @@ class Witness:
             for camera_id, status in self._sessions.statuses(meeting.id).items():
                 if status.error_key is not None:
                     yield Problem(key=status.error_key, room_id=room.id, camera_id=camera_id)
+                if status.sound_refused is not None:
+                    yield Problem(
+                        key="sound_unsupported",
+                        room_id=room.id,
+                        camera_id=camera_id,
+                        placeholders={"codec": status.sound_refused},
+                    )
 
     async def _tick_forever(self) -> None:
         while True:

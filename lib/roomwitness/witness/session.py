@@ -109,9 +109,14 @@ class CameraSession:
         """Take the recorder's newest status (SegmentSink)."""
         before = self.status_now
         self.status_now = status
-        if before is None or (before.state, before.error_key) != (status.state, status.error_key):
+        if before is None or _news(before) != _news(status):
             self._changed()
 
     def _count(self) -> None:
         self.segments += 1
         self._changed()
+
+
+def _news(status: CaptureStatus) -> tuple[str | None, ...]:
+    """What the face must hear of at once."""
+    return status.state, status.error_key, status.sound_refused

@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.capture import sdp
-from roomwitness.capture.aac import AacDepacketizer, aac_format
 from roomwitness.capture.auth import Authorizer, choose
+from roomwitness.capture.codecs import AccessUnit, aac
+from roomwitness.capture.codecs.h264 import H264Depacketizer, picture_size
 from roomwitness.capture.errors import CaptureError, StreamProtocolError, StreamUnsupported
-from roomwitness.capture.h264 import AccessUnit, H264Depacketizer
 from roomwitness.capture.rtp import Track
 from roomwitness.capture.source import StreamSource
-from roomwitness.capture.sps import picture_size
 from roomwitness.capture.transport import RtspTransport
 from tests.camera.media import Unit
 from tests.camera.rtp import Sender
@@ -102,12 +101,16 @@ def test_header_extensions_contributors_and_padding_are_left_out() -> None:
 def test_parameter_sets_and_stap_a() -> None:
     out: list[AccessUnit] = []
     h264 = H264Depacketizer(out.append)
-    stap = b"\x78\x00\x03\x67ab\x00\x02\x68c\x00\x09short"
+    sps, pps = base64.b64decode("Z0LAHtkDxWhAAAADAEAAAAwDxYuS"), base64.b64decode("aMuMsg==")
+    packed = b"".join(len(nal).to_bytes(2) + nal for nal in (sps, pps))
+    stap = b"\x78" + packed + b"\x00\x09short"
     h264.push(memoryview(stap), 0, len(stap), 5, False)
     idr = b"\x65x"
     h264.push(memoryview(idr), 0, 2, 6, True)
     (unit,) = out
-    assert (unit.sps, unit.pps, unit.key, unit.time) == (b"\x67ab", b"\x68c", True, 6)
+    assert (unit.key, unit.time, unit.parts[-1]) == (True, 6, idr)
+    assert unit.format is not None
+    assert (unit.format.nals, unit.format.size) == ((sps, pps), (240, 160))
 
 
 def test_sender_reports_give_wall_clock_over_the_wrap() -> None:
@@ -139,10 +142,10 @@ def test_aac_frames_whole_several_and_in_pieces() -> None:
         "audio", 97, "MPEG4-GENERIC", 16000, 1, "", {"mode": "AAC-hbr", "config": "1408"}
     )
     out: list[tuple[int, bytes]] = []
-    aac = AacDepacketizer(aac_format(media), lambda time, data: out.append((time, data)))
+    sounds = aac.codec(media).depacketizer(lambda time, data: out.append((time, data)))
 
     def push(payload: bytes, time: int, marker: bool = True) -> None:
-        aac.push(memoryview(payload), 0, len(payload), time, marker)
+        sounds.push(memoryview(payload), 0, len(payload), time, marker)
 
     push(b"\x00\x10" + (3 << 3).to_bytes(2) + b"one", 0)
     push(b"\x00\x20" + (3 << 3).to_bytes(2) + (2 << 3).to_bytes(2) + b"twoxy", 1024)
@@ -153,19 +156,20 @@ def test_aac_frames_whole_several_and_in_pieces() -> None:
     push(head + b"def", 5000)
     assert out == [(5000, b"abcdef")]
     push(head + b"abc", 6000, marker=False)
-    aac.lose()
+    sounds.lose()
     push(head + b"def", 6000)
     push(b"\x00", 0)
     push(b"\x00\x00", 0)
     push(b"\x00\x20" + (30 << 3).to_bytes(2) * 2 + b"short", 0)
     assert len(out) == 1
     for parameters in (
-        {"mode": "AAC-lbr", "config": "1408"},
+        {"mode": "CELP-vbr", "config": "1408"},
+        {"mode": "AAC-hbr", "config": "1408", "maxdisplacement": "2"},
         {"mode": "AAC-hbr", "config": "zz"},
         {"mode": "AAC-hbr"},
     ):
         with pytest.raises(StreamUnsupported):
-            aac_format(sdp.Media("audio", 97, "MPEG4-GENERIC", 16000, 1, "", parameters))
+            aac.codec(sdp.Media("audio", 97, "MPEG4-GENERIC", 16000, 1, "", parameters))
 
 
 @given(st.binary(max_size=200), st.booleans())
@@ -174,7 +178,7 @@ def test_no_bytes_break_the_depacketizers(data: bytes, marker: bool) -> None:
         "audio", 97, "MPEG4-GENERIC", 16000, 1, "", {"mode": "aac-hbr", "config": "1408"}
     )
     view = memoryview(data)
-    AacDepacketizer(aac_format(media), lambda _t, _d: None).push(view, 0, len(data), 0, marker)
+    aac.codec(media).depacketizer(lambda _t, _d: None).push(view, 0, len(data), 0, marker)
     if data:
         H264Depacketizer(lambda _u: None).push(view, 0, len(data), 0, marker)
     track = Track(data[1] & 0x7F if len(data) > 1 else 0, 90000, H264Depacketizer(lambda _u: None))
@@ -221,15 +225,14 @@ a=control:rtsp://other/3
 def test_a_description() -> None:
     found = sdp.parse(SDP, "rtsp://cam:554/live/")
     assert found.control == "rtsp://cam:554/live/"
-    video, alaw, aac = found.media
+    video, alaw, mpeg4 = found.media
     assert (video.encoding, video.clock_rate) == ("H264", 90000)
     assert video.control == "rtsp://cam:554/live/trackID=1"
-    assert sdp.parameter_sets(video) is not None
     assert (alaw.encoding, alaw.clock_rate) == ("PCMA", 8000)
     assert alaw.control == "rtsp://cam:554/abs/2"
-    assert (aac.channels, aac.control) == (2, "rtsp://other/3")
-    assert sdp.parameter_sets(aac) is None
-    assert found.first("video", "H265") is None
+    assert (mpeg4.channels, mpeg4.control) == (2, "rtsp://other/3")
+    assert found.of("audio") == (alaw, mpeg4)
+    assert found.of("application") == ()
     for bad in ("", "hello", "v=0\nm=video", "v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/0"):
         with pytest.raises(StreamProtocolError):
             sdp.parse(bad, "rtsp://cam/")
@@ -238,8 +241,7 @@ def test_a_description() -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_a_description_or_our_error(text: str) -> None:
     with contextlib.suppress(CaptureError):
-        for media in sdp.parse("v=0\n" + text, "rtsp://cam/").media:
-            sdp.parameter_sets(media)
+        sdp.parse("v=0\n" + text, "rtsp://cam/")
 
 
 def test_digest_examples_of_rfc_2617_and_7616(monkeypatch: pytest.MonkeyPatch) -> None:

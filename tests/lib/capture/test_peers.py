@@ -26,7 +26,8 @@ def ffmpeg_frames(path: Path) -> int:
         text=True,
         check=True,
     )
-    assert done.stderr == ""
+    said = [line for line in done.stderr.splitlines() if "Guessed Channel Layout" not in line]
+    assert said == []
     return sum(not line.startswith("#") for line in done.stdout.splitlines())
 
 
@@ -35,7 +36,7 @@ async def test_gstreamer_with_a_password(auth: str, tmp_path: Path) -> None:
     with gstreamer(user="staff", password=WORD, auth=auth) as (url, _):
         source = StreamSource(url, "staff", WORD, audio=True)
         info = await probe(source)
-        assert (info.width, info.height, info.audio_codec) == (640, 360, "MPEG4-GENERIC")
+        assert (info.width, info.height, info.audio_codec) == (640, 360, "AAC")
         with pytest.raises(CaptureError) as caught:
             await probe(StreamSource(url, "staff", "wrong"))
         assert caught.value.key == "camera_auth_failed"

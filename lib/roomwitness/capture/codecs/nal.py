@@ -1,0 +1,141 @@
+"""What H.264 and H.265 share: NAL units gathered into access units, parameter sets kept."""
+
+import base64
+from collections.abc import Callable
+
+from ..errors import StreamProtocolError, StreamUnsupported
+from ..sdp import Media
+from .base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, AccessUnit, EmitPicture, VideoFormat
+
+# An MP4 header counts a set's bytes in 16 bits; real ones have a few hundred.
+MAX_SET_BYTES = 8192
+MAX_SETS = 64
+
+type Sets = tuple[tuple[bytes, ...], ...]
+
+
+class ParameterSets:
+    """The newest parameter sets, by kind and by their own number.
+
+    ``number(kind, nal)`` reads that number; ``make(sets, in_band)`` builds the format once every
+    kind is there. ``in_band`` says that the stream itself carries them.
+    """
+
+    def __init__(
+        self,
+        kinds: tuple[int, ...],
+        number: Callable[[int, bytes], int],
+        make: Callable[[Sets, bool], VideoFormat],
+    ) -> None:
+        self._kinds = kinds
+        self._number = number
+        self._make = make
+        self._sets: dict[int, dict[int, bytes]] = {kind: {} for kind in kinds}
+        self._in_band = False
+        self._format: VideoFormat | None = None
+
+    def take(self, kind: int, nal: bytes, *, in_band: bool = True) -> None:
+        """Keep a set; one that is repeated unchanged, or makes no sense, changes nothing.
+
+        Raises:
+            StreamProtocolError: too many, or one too large.
+        """
+        found = self._sets[kind]
+        try:
+            number = self._number(kind, nal)
+        except StreamUnsupported:
+            return  # It is recorded as it came, but no header can be made of it.
+        if in_band and not self._in_band:
+            self._in_band, self._format = True, None
+        if found.get(number) == nal:
+            return
+        if len(nal) > MAX_SET_BYTES or (number not in found and len(found) >= MAX_SETS):
+            raise StreamProtocolError("parameter sets without end")
+        found.pop(number, None)
+        found[number] = nal
+        self._format = None
+
+    @property
+    def format(self) -> VideoFormat | None:
+        """The format by these sets; the same object until they change."""
+        if self._format is None and all(self._sets.values()):
+            sets = tuple(tuple(found.values()) for found in self._sets.values())
+            self._format = self._make(sets, self._in_band)
+        return self._format
+
+
+class NalDepacketizer:
+    """Gives whole access units to ``emit``; a NAL unit with a missing packet is left out.
+
+    Of the codec it knows only which types are parameter sets, pictures and keyframes.
+    """
+
+    def __init__(
+        self, emit: EmitPicture, sets: ParameterSets, kinds: tuple[int, ...], pictures: range,
+        keys: range,
+    ) -> None:  # fmt: skip
+        self._emit = emit
+        self._sets = sets
+        self._kinds = kinds
+        self._pictures = pictures
+        self._keys = keys
+        self._unit: AccessUnit | None = None
+        self._fragments: list[bytes] | None = None
+        self._gathered = 0
+
+    def lose(self) -> None:
+        """Packets are missing: an unfinished NAL unit stays unfinished."""
+        self._fragments = None
+
+    def _at(self, time: int) -> AccessUnit:
+        """The access unit that a payload of this time belongs to."""
+        unit = self._unit
+        if unit is None:
+            unit = self._unit = AccessUnit(time)
+        elif unit.time != time:
+            if unit.picture:
+                self._finish(unit)
+                unit = self._unit = AccessUnit(time)
+            else:
+                unit.time = time  # Parameter sets sent ahead of their picture.
+        return unit
+
+    def _finish(self, unit: AccessUnit) -> None:
+        unit.format = self._sets.format
+        self._unit = None
+        self._emit(unit)
+
+    def _begin_fragments(self, header: bytes) -> None:
+        self._fragments = [header]
+        self._gathered = 0
+
+    def _gather(self, fragments: list[bytes], piece: bytes) -> None:
+        fragments.append(piece)
+        self._gathered += len(piece)
+        if self._gathered > MAX_UNIT_BYTES or len(fragments) > MAX_UNIT_PIECES:
+            raise StreamProtocolError("a NAL unit without end")
+
+    def _add(self, unit: AccessUnit, kind: int, pieces: list[bytes]) -> None:
+        size = sum(map(len, pieces))
+        unit.parts.append(size.to_bytes(4))
+        unit.parts += pieces
+        unit.size += size + 4
+        if unit.size > MAX_UNIT_BYTES or len(unit.parts) > MAX_UNIT_PIECES:
+            raise StreamProtocolError("a picture without end")
+        if kind in self._pictures:
+            unit.picture = True
+            unit.key = unit.key or kind in self._keys
+        elif kind in self._kinds:
+            self._sets.take(kind, b"".join(pieces))
+
+
+def from_description(media: Media, *names: str) -> list[bytes]:
+    """Parameter sets out of ``a=fmtp`` (base64, separated by commas); what is malformed is none."""
+    found = []
+    for name in names:
+        for text in media.parameters.get(name, "").split(","):
+            try:
+                found.append(base64.b64decode(text + "=" * (-len(text) % 4)))
+            except ValueError:
+                continue
+    return [nal for nal in found if nal]
