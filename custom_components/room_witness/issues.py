@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Problems that keep the site from starting: there is no conductor to name them.
 _SETUP = frozenset({"site_keys_missing", "vault_unwritable", "vault_full", "store_error"})
+# Problems that a person can answer for: repairs.py asks.
+_FIXABLE = frozenset({"backups_carry_keys"})
 _LEARN_MORE = "https://github.com/room-witness/room-witness/blob/main/docs/troubleshooting.md"
 
 
@@ -74,7 +76,7 @@ def _create(hass: HomeAssistant, issue_id: str, key: str, placeholders: dict[str
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=False,
+        is_fixable=key in _FIXABLE,
         severity=ir.IssueSeverity.ERROR,
         translation_key=key,
         translation_placeholders=placeholders,

@@ -17,6 +17,7 @@ from roomwitness.witness import RoomStatus, SiteConfig, Witness
 from . import issues, paths
 from .bookings import Bookings
 from .const import CONF_AREA, CONF_VAULT, DOMAIN
+from .copies import BackupList
 from .keys import StoredKeys
 from .lamp import Lamps
 from .rooms import camera_subentries, room_config, room_subentries
@@ -35,6 +36,7 @@ class Site:
         self.witness: Witness
         self._bookings = Bookings(self)
         self._lamps = Lamps(self)
+        self._backups = BackupList(hass, self)
         self._watchers: dict[str | None, list[Callable[[], None]]] = {}
         self._adders: list[Callable[[str], None]] = []
         self._rooms: set[str] = set()
@@ -75,6 +77,7 @@ class Site:
         await self.async_update_rooms()
         self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
         self._bookings.async_start()
+        self._backups.async_start()
         self._stops.append(
             self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
         )
@@ -90,6 +93,7 @@ class Site:
         for stop in self._stops:
             stop()
         self._bookings.async_stop()
+        self._backups.async_stop()
         await self.witness.stop()
 
     async def async_update_rooms(self) -> None:

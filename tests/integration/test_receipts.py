@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from homeassistant.components.backup import BackupManager
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.cli import main
@@ -16,6 +19,7 @@ from roomwitness.witness import view
 from tests.camera import Camera
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
+from .test_backup import manager, take  # noqa: F401
 from .test_room import call, state
 
 OVERDUE = "sensor.room_witness_erasures_overdue"
@@ -96,3 +100,42 @@ async def test_what_cannot_be_erased_is_a_repair_and_overdue_until_it_is_gone(
     await until(hass, lambda: (DOMAIN, "erasure_failed_room1") not in issues)
     assert state(hass, OVERDUE) == "0"
     assert not [r for r in caplog.records if r.exc_info and r.levelname in ("WARNING", "ERROR")]
+
+
+async def test_a_backup_that_carries_a_key_is_told_until_somebody_answers_for_it(
+    hass: HomeAssistant,
+    manager: BackupManager,  # noqa: F811
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    assert await async_setup_component(hass, "repairs", {})
+    await make_site(camera_subentry(camera), room_subentry())
+    await call(hass, "start")
+    await until(hass, lambda: camera.rtsp.plays)
+    await call(hass, "report_threat")
+    await take(manager, "while held")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await call(hass, "stop")
+    await call(hass, "release", reason="Decision 13")
+    await until(hass, lambda: state(hass, LAST) != "unknown")
+    issues = ir.async_get(hass).issues
+    await until(hass, lambda: (DOMAIN, "backups_carry_keys") in issues)
+    issue = issues[DOMAIN, "backups_carry_keys"]
+    assert issue.is_fixable
+    ((backup_id, _),) = (await manager.async_get_backups())[0].items()
+    assert issue.translation_placeholders is not None
+    assert backup_id in issue.translation_placeholders["backups"]
+    last = hass.states.get(LAST)
+    assert last is not None
+    file = (await receipt(hass, last.attributes["receipt"]))["file"]
+    assert backup_id in file.partition("c2sp.org/tlog-proof")[0]
+    client = await hass_client()
+    flow = await client.post(
+        "/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": "backups_carry_keys"}
+    )
+    flow_id = (await flow.json())["flow_id"]
+    done = await client.post(f"/api/repairs/issues/fix/{flow_id}", json={})
+    assert (await done.json())["type"] == "create_entry"
+    await until(hass, lambda: (DOMAIN, "backups_carry_keys") not in issues)

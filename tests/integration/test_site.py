@@ -251,6 +251,7 @@ def test_every_error_and_problem_has_its_words() -> None:
             "sound_unsupported",
             "erasure_failed",
             "check_failed",
+            "backups_carry_keys",
             "log_rolled_back",
         ),
     }

@@ -59,7 +59,14 @@ CREATE INDEX recording_by_camera ON recording (camera, started, id);
 CREATE INDEX recording_open ON recording (started) WHERE ended IS NULL;
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS)
+# Backups that somebody took (copies.py).
+_COPIES = """
+CREATE TABLE copy (
+    id TEXT PRIMARY KEY, taken REAL NOT NULL, gone REAL, confirmed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES)
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -128,6 +128,7 @@ class Witness:
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
             self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)
+        self._upkeep.erasures.copies.refresh()
         self._upkeep.broken = self._vault.broken()
         for name in self._upkeep.broken:
             self._ledger.note("check_failed", now, invariant=name)
@@ -291,6 +292,27 @@ class Witness:
             LogUnwritable.
         """
         await self._upkeep.run(self._backups.end, self._clock())
+
+    async def backups_are(self, found: Mapping[str, datetime], *, complete: bool) -> None:
+        """Take the backups that there are, by id and begin; ``complete`` if none can be missing.
+
+        Raises:
+            VaultUnwritable, VaultFull.
+        """
+        take = partial(self._upkeep.erasures.copies.take, complete=complete)
+        await self._upkeep.run(take, found, self._clock())
+        for room_id in self._wishes.rooms:
+            self._notify(room_id)
+
+    async def backups_are_gone(self) -> None:
+        """A person answers for it that the backups told in ``problems`` are destroyed.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull.
+        """
+        await self._upkeep.run(self._upkeep.erasures.copies.confirm, self._clock())
+        for room_id in self._wishes.rooms:
+            self._notify(room_id)
 
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""

@@ -20,6 +20,7 @@ from roomwitness.policy.meeting import Erase, advance
 from roomwitness.policy.words import Meeting, RoomPolicy
 from roomwitness.vault import Erased, Receipt, Vault
 
+from .copies import Copies
 from .ledger import Ledger
 from .status import Problem
 
@@ -49,6 +50,7 @@ class Erasures:
     """Carries erasures out; blocks on disk, in the conductor's one worker thread."""
 
     def __init__(self, vault: Vault, ledger: Ledger, origin: str) -> None:
+        self.copies = Copies(vault, ledger)
         self._vault = vault
         self._ledger = ledger
         self._origin = origin
@@ -57,6 +59,7 @@ class Erasures:
     def problems(self) -> Iterable[Problem]:
         """What could not be erased, by room."""
         failed = tuple(self._failed.values())
+        yield from self.copies.problems()
         for room_id, count in sorted(Counter(f.room_id for f in failed).items()):
             yield Problem(key="erasure_failed", room_id=room_id, placeholders={"count": str(count)})
 
@@ -82,6 +85,8 @@ class Erasures:
         for receipt in finished:
             self._failed.pop(receipt.meeting_id, None)
             self._ledger.forget(after[receipt.meeting_id], receipt, now)
+        if finished:
+            self.copies.refresh()
         return finished
 
     def _ready(self, meeting_id: str, now: datetime) -> bool:
@@ -165,6 +170,7 @@ class Erasures:
                 }
                 for hold in meeting.holds
             ],
+            "backups_with_custodians_key": self.copies.of(meeting, receipt.erased_at),
             "tool": "Room Witness",
             "version": __version__,
         }

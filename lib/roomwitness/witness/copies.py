@@ -1,0 +1,60 @@
+"""Backups that still carry a key of what was erased: known, named in receipts, told until gone."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from roomwitness.policy.words import Meeting
+from roomwitness.vault import Vault, copies
+
+from .ledger import Ledger
+from .status import Problem
+
+_TOLD = 10
+
+
+class Copies:
+    """What is known of backups; blocks on disk, in the conductor's one worker thread."""
+
+    def __init__(self, vault: Vault, ledger: Ledger) -> None:
+        self._vault = vault
+        self._ledger = ledger
+        self._carrying: tuple[copies.Copy, ...] = ()
+
+    def refresh(self) -> None:
+        """Look again which backups carry a key of something erased."""
+        self._carrying = tuple(copies.of_erased(self._vault.index))
+
+    def take(self, found: Mapping[str, datetime], now: datetime, *, complete: bool) -> None:
+        """Take the backups that there are now; ``complete`` if none can be missing."""
+        copies.note(self._vault.index, found, now, complete=complete)
+        self.refresh()
+
+    def confirm(self, now: datetime) -> None:
+        """A person answers for it that the backups told are destroyed."""
+        names = [copy.id for copy in self._carrying]
+        for name in names:
+            self._ledger.note("backup_confirmed_gone", now, backup=name)
+        copies.confirm_gone(self._vault.index, names, now)
+        self.refresh()
+
+    def of(self, meeting: Meeting, now: datetime) -> list[dict[str, str]]:
+        """What a receipt says: the backups that carry a custodians' wrap of the meeting."""
+        return [
+            {"backup": copy.id, "taken": copy.taken.isoformat()}
+            for copy in copies.of_meeting(self._vault.index, meeting, now)
+        ]
+
+    def problems(self) -> Iterable[Problem]:
+        """The backups to destroy, the oldest first."""
+        if self._carrying:
+            told = [
+                f"{c.id} ({c.taken.astimezone(UTC):%Y-%m-%d %H:%M} UTC)" for c in self._carrying
+            ]
+            more = [] if len(told) <= _TOLD else ["..."]
+            yield Problem(
+                key="backups_carry_keys",
+                placeholders={
+                    "count": str(len(told)),
+                    "backups": ", ".join(told[:_TOLD] + more),
+                },
+            )
