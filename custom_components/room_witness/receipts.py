@@ -1,4 +1,6 @@
-"""The action that hands out the signed receipt of an erasure."""
+"""The actions that list erasures and hand out their signed receipts."""
+
+from typing import Any
 
 import probatio as vol
 from homeassistant.core import (
@@ -10,28 +12,58 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.util import dt as dt_util
+
+from roomwitness.vault import Receipt
+from roomwitness.witness import Witness
 
 from .const import DOMAIN
 from .errors import translated
 
-ATTR_RECEIPT = "receipt"
+ATTR_RECEIPT, ATTR_SINCE, ATTR_BEFORE = "receipt", "since", "before"
+ATTR_LIMIT, ATTR_AFTER = "limit", "after"
+_LIST = vol.Schema(
+    {
+        vol.Optional(ATTR_SINCE): cv.datetime,
+        vol.Optional(ATTR_BEFORE): cv.datetime,
+        vol.Optional(ATTR_LIMIT, default=50): vol.All(vol.Coerce(int), vol.Range(1, 500)),
+        vol.Optional(ATTR_AFTER): cv.string,
+    }
+)
 
 
 @callback
 def async_setup_receipts(hass: HomeAssistant) -> None:
-    """Register it."""
+    """Register them."""
 
-    async def get_receipt(call: ServiceCall) -> ServiceResponse:
-        """The file's text, and the name that it should have."""
+    def witness() -> Witness:
         entries = hass.config_entries.async_loaded_entries(DOMAIN)
         if not entries:
             raise ServiceValidationError(
                 translation_domain=DOMAIN, translation_key="site_not_loaded"
             )
+        found: Witness = entries[0].runtime_data.witness
+        return found
+
+    async def get_receipt(call: ServiceCall) -> ServiceResponse:
+        """The file's text, and the name that it should have."""
         name = call.data[ATTR_RECEIPT]
         with translated():
-            file = await entries[0].runtime_data.witness.receipt(name)
+            file = await witness().receipt(name)
         return {"file_name": f"{name}.receipt", "file": file}
+
+    async def list_receipts(call: ServiceCall) -> ServiceResponse:
+        """A page, the newest first; ``next`` goes on as ``after``."""
+        span = {
+            key: dt_util.as_utc(call.data[key])
+            for key in (ATTR_SINCE, ATTR_BEFORE)
+            if key in call.data
+        }
+        with translated():
+            receipts, after = await witness().receipts(
+                **span, after=call.data.get(ATTR_AFTER), limit=call.data[ATTR_LIMIT]
+            )
+        return {"receipts": [_row(receipt) for receipt in receipts], "next": after}
 
     hass.services.async_register(
         DOMAIN,
@@ -40,3 +72,19 @@ def async_setup_receipts(hass: HomeAssistant) -> None:
         vol.Schema({vol.Required(ATTR_RECEIPT): cv.string}),
         supports_response=SupportsResponse.ONLY,
     )
+    hass.services.async_register(
+        DOMAIN, "list_receipts", list_receipts, _LIST, supports_response=SupportsResponse.ONLY
+    )
+
+
+def _row(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "receipt": receipt.id,
+        "meeting_id": receipt.meeting_id,
+        "room_id": receipt.room_id,
+        "erased_at": receipt.erased_at.isoformat(),
+        "decision": receipt.decision,
+        "recordings": receipt.recordings,
+        "segments": receipt.segments,
+        "bytes": receipt.bytes,
+    }

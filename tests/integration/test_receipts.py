@@ -1,6 +1,7 @@
 """Erasures as their people see them: receipts that anyone can check, and failures that stay."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.room_witness.const import DOMAIN
@@ -29,6 +31,14 @@ LAST = "sensor.room_12_last_erasure"
 async def receipt(hass: HomeAssistant, name: str) -> dict[str, Any]:
     answer = await hass.services.async_call(
         DOMAIN, "get_receipt", {"receipt": name}, blocking=True, return_response=True
+    )
+    assert answer is not None
+    return dict(answer)
+
+
+async def listed(hass: HomeAssistant, **data: Any) -> dict[str, Any]:
+    answer = await hass.services.async_call(
+        DOMAIN, "list_receipts", data, blocking=True, return_response=True
     )
     assert answer is not None
     return dict(answer)
@@ -65,6 +75,23 @@ async def test_a_receipt_is_fetched_and_checked_by_somebody_else(
     with pytest.raises(ServiceValidationError) as caught:
         await receipt(hass, "nothing")
     assert caught.value.translation_key == "receipt_not_found"
+    await call(hass, "start")
+    await call(hass, "stop")
+    await until(hass, lambda: hass.states.get(LAST) != last)
+    everything = await listed(hass)
+    assert len(everything["receipts"]) == 2
+    assert everything["next"] is None
+    first = await listed(hass, limit=1)
+    second = await listed(hass, limit=1, after=first["next"])
+    assert first["receipts"] + second["receipts"] == everything["receipts"]
+    assert second["receipts"][0]["receipt"] == last.attributes["receipt"]
+    assert second["receipts"][0]["decision"] == "G-7"
+    past = dt_util.now() - timedelta(hours=1)
+    assert (await listed(hass, before=past.isoformat()))["receipts"] == []
+    assert await listed(hass, since=past.isoformat()) == everything
+    for wrong in ("nothing", "x:y"):
+        with pytest.raises(ServiceValidationError):
+            await listed(hass, after=wrong)
     await hass.config_entries.async_unload(entry.entry_id)
     with pytest.raises(ServiceValidationError) as caught:
         await receipt(hass, "nothing")

@@ -149,3 +149,20 @@ def _select(
     chosen = f" WHERE {' AND '.join(where)}" if where else ""
     order = f" ORDER BY {time} DESC, id DESC LIMIT ?"
     return index.rows(select + chosen + order, *values, _size(limit))
+
+
+def write_key(key: Key) -> str:
+    """A key as text that a person may be given."""
+    return f"{key[0]!r}:{key[1]}"
+
+
+def read_key(text: str) -> Key:
+    """The key again.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    time, separator, name = text.partition(":")
+    if not separator:
+        raise ValueError("not a key")
+    return float(time), name

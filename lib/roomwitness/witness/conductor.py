@@ -18,7 +18,7 @@ from roomwitness.policy.words import (
     HoldKind,
     Meeting,
 )
-from roomwitness.vault import Vault
+from roomwitness.vault import Receipt, Vault, listing
 from roomwitness.vault.age import Identity, Recipient
 
 from .backups import Backups
@@ -353,6 +353,27 @@ class Witness:
         if found is None:
             raise ReceiptNotFound
         return found
+
+    async def receipts(
+        self,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> tuple[tuple[Receipt, ...], str | None]:
+        """A page of receipts, the newest first, and what to give as ``after`` for the next.
+
+        Raises:
+            ReceiptNotFound: ``after`` is not what a page gave.
+        """
+        page = partial(listing.receipts, since=since, before=before, limit=limit)
+        try:
+            key = None if after is None else listing.read_key(after)
+        except ValueError:
+            raise ReceiptNotFound from None
+        found = await self._upkeep.run(partial(page, after=key), self._vault.index)
+        return found.rows, None if found.next is None else listing.write_key(found.next)
 
     def meetings(self, room_id: str) -> tuple[Meeting, ...]:
         """The room's meetings that are not erased."""
