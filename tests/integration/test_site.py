@@ -242,7 +242,13 @@ def test_every_error_and_problem_has_its_words() -> None:
     texts = json.loads((HERE / "translations" / "en.json").read_text())
     problems = {
         *("camera_unreachable", "camera_auth_failed", "stream_not_found", "stream_unsupported"),
-        *("stream_stalled", "stream_no_keyframe", "stream_protocol_error", "vault_full"),
+        *(
+            "stream_silent",
+            "stream_stalled",
+            "stream_no_keyframe",
+            "stream_protocol_error",
+            "vault_full",
+        ),
         *("vault_unwritable", "store_error", "log_unwritable", "log_tampered"),
         *("ephemeral_keys_lost", "calendar_missing", "booking_invalid", "segment_corrupted"),
         *(

@@ -40,8 +40,15 @@ class StreamUnsupported(CaptureError):
     key = "stream_unsupported"
 
 
+class StreamSilent(CaptureError):
+    """The connection stands, but nothing at all comes."""
+
+    key = "stream_silent"
+    cause = GapCause.STALLED
+
+
 class StreamStalled(CaptureError):
-    """The connection stands, but no picture comes."""
+    """Something comes, but no picture."""
 
     key = "stream_stalled"
     cause = GapCause.STALLED

@@ -17,7 +17,8 @@ _REPORT_EVERY_S = 1.0
 class Feed:
     """Between one stream and its segmenter; ``going(now)`` is called about once a second.
 
-    ``last_picture`` and ``last_key`` are in the event loop's time, 0 until there was one.
+    ``last_bytes``, ``last_picture`` and ``last_key`` are in the event loop's time, 0 until there
+    was one.
     """
 
     def __init__(
@@ -34,9 +35,17 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._reported = 0.0
         self._broken = False
+        self._arrived = 0
+        self.last_bytes = 0.0
         self.last_picture = 0.0
         self.last_key = 0.0
         stream.picture, stream.sound = self._picture, self._sound
+
+    def look(self) -> None:
+        """Note whether anything came since the last look."""
+        if self._stream.arrived != self._arrived:
+            self._arrived = self._stream.arrived
+            self.last_bytes = self._loop.time()
 
     def _picture(self, unit: AccessUnit) -> None:
         track, segmenter = self._stream.video_track, self._segmenter

@@ -2,41 +2,49 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
+from . import backoff
 from .coverage import Coverage
-from .errors import CaptureError, StreamNoKeyframe, StreamStalled
+from .errors import CaptureError, StreamNoKeyframe, StreamSilent, StreamStalled
 from .feed import Feed
+from .hostclock import HostClock
 from .segmenter import Segmenter
 from .sink import SegmentSink
 from .source import StreamSource
 from .status import CaptureStatus
 from .stream import Stream
+from .timeline import Timeline
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds: until a request counts as failed, a picture as missing, a keyframe as never coming.
+    """Seconds: until a request counts as failed, bytes or pictures as missing, keyframes as never.
 
-    ``retries`` are the waits before each next connection; the last one repeats.
+    ``retries`` are the waits before each next connection, the last one repeating; without them
+    they grow by ``backoff.delay``.
     """
 
     request: float = 5.0
+    bytes: float = 4.0
     picture: float = 5.0
     first_keyframe: float = 10.0
     next_keyframe: float = 60.0
-    retries: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 5.0)
+    retries: tuple[float, ...] = ()
 
-
-def _utcnow() -> datetime:
-    return datetime.now(UTC)
+    def wait(self, failures: int, chance: Callable[[], float]) -> float:
+        """Seconds before the next connection after so many failures in a row."""
+        if self.retries:
+            return self.retries[min(failures, len(self.retries)) - 1]
+        return backoff.delay(failures, chance)
 
 
 class Recorder:
@@ -53,13 +61,16 @@ class Recorder:
         start: datetime,
         cause: GapCause = GapCause.CONNECTING,
         segment_seconds: float = 60.0,
-        clock: Callable[[], datetime] = _utcnow,
+        clock: Callable[[], datetime] | None = None,
         timeouts: Timeouts | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._source = source
         self._sink = sink
         self._segment_seconds = segment_seconds
-        self._clock = clock
+        self._clock = clock or HostClock()
+        self._timeline = Timeline(self._clock, sink.clock)
+        self._chance = chance
         self._timeouts = timeouts or Timeouts()
         self._coverage = Coverage(start, cause, self._declare)
         self._undeclared: list[tuple[datetime, datetime, GapCause, int]] = []
@@ -89,9 +100,7 @@ class Recorder:
             except WitnessError as err:
                 self._failed(err.key, GapCause.DISK_FULL)
             failures = 1 if self._status.frames > frames else failures + 1
-            await self._pause(
-                self._timeouts.retries[min(failures, len(self._timeouts.retries)) - 1]
-            )
+            await self._pause(self._timeouts.wait(failures, self._chance))
         self._try_declaring(lambda: self._coverage.finish(self._clock()))
 
     async def _pause(self, seconds: float) -> None:
@@ -146,6 +155,7 @@ class Recorder:
                 self._coverage,
                 segment_seconds=self._segment_seconds,
                 sound=offer.sound.format if offer.sound else None,
+                timeline=self._timeline,
             )
             before = self._status
             feed = Feed(
@@ -173,7 +183,7 @@ class Recorder:
             while True:
                 await asyncio.wait(
                     (ended, stop),
-                    timeout=min(0.5, times.picture / 4),
+                    timeout=min(0.5, times.picture / 4, times.bytes / 4),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if stop.done():
@@ -181,6 +191,9 @@ class Recorder:
                 if ended.done():
                     return ended.result()
                 now = loop.time()
+                feed.look()
+                if now - max(began, feed.last_bytes) > times.bytes:
+                    return StreamSilent()
                 if now - max(began, feed.last_picture) > times.picture:
                     return StreamStalled()
                 limit = times.next_keyframe if feed.last_key else times.first_keyframe

@@ -6,6 +6,8 @@ from typing import Protocol
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
+# RFC 3550, A.1: a packet at most so late is out of order; a later one is another count.
+_MAX_MISORDER = 100
 
 
 class Depacketizer(Protocol):
@@ -30,14 +32,20 @@ class SenderReport:
 
 
 class Track:
-    """One RTP stream: counts what is lost, unwraps time, feeds the depacketizer."""
+    """One RTP stream: counts what is lost, unwraps time, feeds the depacketizer.
+
+    ``epoch`` goes up when the sender begins to count anew (another SSRC, a sequence that jumps
+    back): how much was lost at that moment cannot be known, and times before do not compare.
+    """
 
     def __init__(self, payload_type: int, clock_rate: int, depacketizer: Depacketizer) -> None:
         self.clock_rate = clock_rate
         self.lost = 0
+        self.epoch = 0
         self.report: SenderReport | None = None
         self._payload_type = payload_type
         self._depacketizer = depacketizer
+        self._ssrc: int | None = None
         self._sequence: int | None = None
         self._time: int | None = None
 
@@ -59,16 +67,30 @@ class Track:
         if body >= end:
             return
         previous = self._sequence
+        ssrc = int.from_bytes(view[start + 8 : start + 12])
+        if ssrc != self._ssrc:
+            if self._ssrc is not None:
+                self._begin_anew()
+                previous = None
+            self._ssrc = ssrc
         if previous is not None:
             step = (sequence - previous) & 0xFFFF
             if step != 1:
-                if step == 0 or step > 0x8000:
+                if step == 0 or step >= 0x10000 - _MAX_MISORDER:
                     return  # A repeated or late packet: over TCP only a confused sender's.
-                self.lost += step - 1
-                self._depacketizer.lose()
+                if step > 0x8000:
+                    self._begin_anew()
+                else:
+                    self.lost += step - 1
+                    self._depacketizer.lose()
         self._sequence = sequence
         time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
         self._depacketizer.push(view, body, end, time, second >= 0x80)
+
+    def _begin_anew(self) -> None:
+        self.epoch += 1
+        self._time = self.report = None
+        self._depacketizer.lose()
 
     def _unwrap(self, low: int) -> int:
         last = self._time

@@ -12,6 +12,7 @@ from .errors import StreamProtocolError
 from .mp4 import VIDEO_TIMESCALE, Sample
 from .rtp import Track
 from .sink import SegmentOut, SegmentSink
+from .timeline import Timeline
 
 _FRAGMENT_TICKS = VIDEO_TIMESCALE
 # A fragment is written at the latest when it has so much, whatever its pictures' times say.
@@ -19,7 +20,6 @@ _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
 # Leading pictures are shown at most so long before the keyframe that they follow.
 _MAX_LEAD = 2 * VIDEO_TIMESCALE
-_ANCHOR_SLACK = timedelta(seconds=1)
 _USUAL_TICKS = VIDEO_TIMESCALE // 25
 
 
@@ -42,13 +42,16 @@ class _Open:
     lead: int = 0
     last: int = 0
     duration: int = _USUAL_TICKS
+    follows: bool = False
+    offset_start_s: float | None = None
+    damaged_from: datetime | None = None
 
 
 class Segmenter:
     """Writes one connection's media into segments of about ``segment_seconds``.
 
-    Segment times are our wall clock at the first picture plus the camera's media time, so that
-    the network's jitter does not move them; the camera's own clock is kept as an offset beside.
+    Times are those of the ``timeline``: our wall clock, freed from the network's jitter. Where
+    the camera begins to count anew, or its media clock is set, the segment ends.
     """
 
     def __init__(
@@ -58,13 +61,19 @@ class Segmenter:
         *,
         segment_seconds: float,
         sound: SoundFormat | None,
+        timeline: Timeline | None = None,
     ) -> None:
         self._sink = sink
         self._coverage = coverage
         self._segment_ticks = round(segment_seconds * VIDEO_TIMESCALE)
         self._sound = sound
         self._open: _Open | None = None
-        self._anchor: tuple[datetime, int] | None = None
+        self._timeline = timeline or Timeline()
+        self._timeline.connected()
+        self._knot: tuple[int, datetime] | None = None
+        self._sound_epoch = 0
+        self._sounds_lost_seen = 0
+        self._last_sound: datetime | None = None
         self._sound_anchor: tuple[datetime, int] | None = None
         self._flushed: datetime | None = None
         self._lost_seen = 0
@@ -79,18 +88,33 @@ class Segmenter:
             WitnessError: the sink failed, or the parameter sets make no sense.
         """
         form = unit.format
-        current = self._open
+        current, timeline = self._open, self._timeline
+        if timeline.breaks(unit.time, now, track.epoch):
+            if current is not None:
+                self.finish(track, GapCause.STREAM_CHANGED)
+                current = None
+            timeline.restart(unit.time, now, track.epoch)
+            self._knot = None
+        timeline.observe(unit.time, now, track.report)
         if track.lost > self._lost_seen:
             if current is not None:
                 self._declare_loss(current, unit, track.lost - self._lost_seen)
+            else:
+                self._coverage.missed(track.lost - self._lost_seen)
             self._lost_seen = track.lost
         if current is not None and self._must_cut(current, unit, form):
             self._end_segment(current, unit.time, track)
             current = None
+            if self._adopt(now, recording=True):
+                timeline.observe(unit.time, now, None)
         if current is None:
             if not unit.key or form is None:
                 return
+            self._adopt(now, recording=False)
+            timeline.observe(unit.time, now, None)
             current = self._begin_segment(unit, form, track, now)
+        elif unit.key:
+            self._declare_damage(current, timeline.wall(unit.time))
         highest = max(current.last, current.fragment_first)
         if current.pictures and unit.time > highest:
             current.duration = unit.time - highest
@@ -113,15 +137,21 @@ class Segmenter:
 
     def sound(self, time: int, data: bytes, track: Track, pictures: Track, now: datetime) -> None:
         """Take one sound frame, which arrived ``now``; sound before the first picture is let go."""
+        current = self._open
+        if track.epoch != self._sound_epoch:
+            self._sound_epoch, self._sound_anchor = track.epoch, None
+            if current is not None:
+                current.sound_first = None
         if self._sound_anchor is None:
             self._sound_anchor = (now, time)
-        current = self._open
+        self._note_lost_sound(track, now)
         if current is None:
             return
         if current.sound_first is None:
             shown = self._sound_time(time, track, pictures, now)
             lead = round((shown - current.start).total_seconds() * track.clock_rate)
-            current.sound_first = (time, max(0, lead))
+            after = current.sounds[-1].time + 1 if current.sounds else 0
+            current.sound_first = (time, max(after, lead))
         first, lead = current.sound_first
         current.sounds.append(Sample(time - first + lead, (data,), len(data)))
         current.pending += len(data)
@@ -133,8 +163,12 @@ class Segmenter:
         """Seal what is open; what is missing from there on is missing for ``cause``."""
         current = self._open
         if current is None:
+            self._coverage.missed(track.lost - self._lost_seen)
+            self._lost_seen = track.lost
             return None
-        return self._end_segment(current, current.last + current.duration, track, cause)
+        stop = self._end_segment(current, current.last + current.duration, track, cause)
+        self._adopt(stop, recording=True)
+        return stop
 
     def abort(self) -> None:
         """Let go of what is open after the sink failed."""
@@ -148,43 +182,60 @@ class Segmenter:
             return False
         if form is not None and form is not current.video and form != current.video:
             return True
-        return unit.time - current.first >= self._segment_ticks
+        return unit.time - current.first >= self._segment_ticks or self._timeline.step_s != 0
 
-    def _shown(self, time: int) -> datetime:
-        """Our wall clock at a picture's media time."""
-        if self._anchor is None:
-            raise RuntimeError("no picture yet")
-        wall, ticks = self._anchor
-        return wall + timedelta(seconds=(time - ticks) / VIDEO_TIMESCALE)
+    def _adopt(self, now: datetime, *, recording: bool) -> bool:
+        """Follow a step of our own clock between two segments; whether there was one."""
+        step = self._timeline.adopt(now)
+        if step:
+            self._knot = None
+            self._coverage.stepped(step, recording=recording)
+        return step != 0
 
     def _sound_time(self, time: int, track: Track, pictures: Track, now: datetime) -> datetime:
         """Our wall clock at a sound's media time: by the camera's reports if it sent them."""
-        if track.report is not None and (wall := track.wall(time)) is not None:
-            picture = pictures.wall(self._anchor[1]) if self._anchor is not None else None
-            if picture is not None and self._anchor is not None:
-                return self._anchor[0] + (wall - picture)
+        current = self._open
+        if current is not None and (wall := track.wall(time)) is not None:
+            picture = pictures.wall(current.first)
+            if picture is not None:
+                return current.start + (wall - picture)
         anchor, ticks = self._sound_anchor or (now, time)
         return anchor + timedelta(seconds=(time - ticks) / track.clock_rate)
+
+    def _note_lost_sound(self, track: Track, now: datetime) -> None:
+        lost = track.lost - self._sounds_lost_seen
+        self._sounds_lost_seen = track.lost
+        if lost and self._open is not None:
+            self._sink.gap(self._last_sound or now, now, GapCause.SOUND_LOSS, lost)
+        self._last_sound = now
 
     def _begin_segment(
         self, unit: AccessUnit, form: VideoFormat, track: Track, now: datetime
     ) -> _Open:
-        if self._anchor is None or abs(self._shown(unit.time) - now) > _ANCHOR_SLACK:
-            self._anchor = (now, unit.time)
-        start = self._shown(unit.time)
+        follows = self._knot is not None and self._knot[0] == unit.time
+        start = self._knot[1] if self._knot and follows else self._timeline.wall(unit.time)
         header = mp4.initialization(form, self._sound)
         out = self._sink.open(start)
         self._coverage.resumed(start)
         current = _Open(out, form, start, unit.time, lost_before=track.lost, last=unit.time)
+        current.follows, current.offset_start_s = follows, self._timeline.offset_s
         self._open = current
         self._flushed = start
         out.write(header)
         return current
 
     def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
-        start = self._shown(current.last)
-        end = max(start, self._shown(unit.time))
+        """Missing from the last good picture to this; damaged from this to the next keyframe."""
+        start = self._timeline.wall(current.last)
+        end = max(start, self._timeline.wall(unit.time))
         self._sink.gap(start, end, GapCause.PACKET_LOSS, lost)
+        if current.damaged_from is None and not unit.key:
+            current.damaged_from = end
+
+    def _declare_damage(self, current: _Open, end: datetime) -> None:
+        if current.damaged_from is not None:
+            self._sink.gap(current.damaged_from, end, GapCause.DAMAGED, 0)
+            current.damaged_from = None
 
     def _write_fragment(self, current: _Open, end: int) -> None:
         current.fragments += 1
@@ -202,22 +253,30 @@ class Segmenter:
         current.pictures, current.sounds, current.pending = [], [], 0
         current.out.write(b"".join(pieces))
         current.out.flush()
-        self._flushed = self._shown(end)
+        self._flushed = self._timeline.wall(end)
 
     def _end_segment(
         self, current: _Open, end: int, track: Track, cause: GapCause = GapCause.STREAM_CHANGED
     ) -> datetime:
         if current.pictures:
             self._write_fragment(current, end)
-        stop = self._shown(end)
+        start = current.start
+        if not current.follows:  # The first packets may have been late: by now we know better.
+            start = self._timeline.wall(current.first)
+            self._coverage.resumed(start)
+        stop = max(start, self._timeline.wall(end))
+        self._declare_damage(current, stop)
         current.out.close(
-            start=current.start,
+            start=start,
             end=stop,
             media_seconds=mp4.seconds(end - current.first, VIDEO_TIMESCALE),
             frames=current.frames,
             lost_packets=track.lost - current.lost_before,
-            clock_offset_s=track.clock_offset_s,
+            clock_offset_s=self._timeline.offset_s,
+            clock=self._timeline.segment(current.offset_start_s),
         )
         self._open = None
-        self._coverage.recorded(stop, cause)
+        self._knot = (end, stop)
+        self._coverage.recorded(stop, cause, track.lost - self._lost_seen)
+        self._lost_seen = track.lost
         return stop

@@ -6,6 +6,7 @@ from typing import Protocol
 from roomwitness.policy.words import GapCause
 
 from .status import CaptureStatus
+from .timeline import ClockEvent, SegmentClock
 
 
 class SegmentOut(Protocol):
@@ -28,6 +29,7 @@ class SegmentOut(Protocol):
         frames: int,
         lost_packets: int,
         clock_offset_s: float | None,
+        clock: SegmentClock,
     ) -> None:
         """Seal and list the segment."""
         ...
@@ -46,6 +48,10 @@ class SegmentSink(Protocol):
 
     def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
         """Declare a missing interval."""
+        ...
+
+    def clock(self, event: ClockEvent) -> None:
+        """Note what a clock did."""
         ...
 
     def status(self, status: CaptureStatus) -> None:

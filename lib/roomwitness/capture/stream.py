@@ -70,6 +70,7 @@ class Stream:
         self.video_track: Track | None = None
         self.audio_track: Track | None = None
         self.packets = 0
+        self.arrived = 0
 
     async def open(self) -> Offer:
         """Connect and describe.
@@ -113,6 +114,7 @@ class Stream:
             self._client.fail(ConnectionLost())
 
     def _packet(self, channel: int, view: memoryview, start: int, end: int) -> None:
+        self.arrived += 1
         track = self._routes.get(channel & ~1) if channel & 1 else self._routes.get(channel)
         if track is None:
             return

@@ -43,12 +43,15 @@ class GapCause(StrEnum):
     CONNECTION_LOST = "connection_lost"
     STALLED = "stalled"
     PACKET_LOSS = "packet_loss"
+    DAMAGED = "damaged"  # Pictures are there, but refer to lost ones.
+    SOUND_LOSS = "sound_loss"
     NO_KEYFRAME = "no_keyframe"
     PROTOCOL_ERROR = "protocol_error"
     STREAM_CHANGED = "stream_changed"
     RESTART = "restart"
     DISK_FULL = "disk_full"
     PAUSED = "paused"
+    CLOCK_STEP = "clock_step"  # Our clock was set forward: nothing is missing.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,13 @@
 """The vault: encrypted segments, their keys, the index, and erasure. It knows no cameras."""
 
 from .erasure import Erased
-from .records import Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
+from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
 from .store import Vault
+from .walltime import wall_time
 from .writer import SegmentWriter
 
 __all__ = [
+    "ClockEvent",
     "Erased",
     "Gap",
     "Receipt",
@@ -15,4 +17,5 @@ __all__ = [
     "SegmentSummary",
     "SegmentWriter",
     "Vault",
+    "wall_time",
 ]

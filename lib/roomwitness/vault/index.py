@@ -12,7 +12,7 @@ from roomwitness.policy.words import GapCause, Hold, HoldKind, Meeting, MeetingS
 
 from .errors import StoreError, VaultFull, VaultUnwritable
 from .migrations import migrate
-from .records import Gap, Recording, Segment
+from .records import ClockEvent, Gap, Recording, Segment
 
 
 def _put(time: datetime | None) -> float | None:
@@ -197,6 +197,18 @@ class Index:
                     int(s.recovered),
                 ),
             )
+            db.execute(
+                "INSERT INTO segment_clock SELECT ?,?,?,?,?, count(*) FROM clock_event"
+                " WHERE recording = ? AND kind = 'host_step'",
+                (
+                    s.id,
+                    s.clock_offset_start_s,
+                    s.drift_ppm,
+                    s.clock_uncertainty_s,
+                    s.clock_source,
+                    s.recording_id,
+                ),
+            )
 
     def segments(self, recording_id: str) -> list[Segment]:
         """A recording's segments in order of time."""
@@ -214,9 +226,17 @@ class Index:
                 lost_packets=row[8],
                 clock_offset_s=row[9],
                 recovered=bool(row[10]),
+                clock_offset_start_s=row[11],
+                drift_ppm=row[12],
+                clock_uncertainty_s=row[13],
+                clock_source=row[14],
+                host_steps=row[15] or 0,
             )
             for row in self.rows(
-                "SELECT * FROM segment WHERE recording = ? ORDER BY start", recording_id
+                "SELECT segment.*, offset_start, drift_ppm, uncertainty, source, host_steps"
+                " FROM segment LEFT JOIN segment_clock ON segment = id"
+                " WHERE recording = ? ORDER BY start",
+                recording_id,
             )
         ]
 
@@ -240,6 +260,23 @@ class Index:
             )
             for row in self.rows(
                 "SELECT * FROM gap WHERE recording = ? ORDER BY start", recording_id
+            )
+        ]
+
+    def add_clock_event(self, e: ClockEvent) -> None:
+        """Insert what a clock did."""
+        with self.change() as db:
+            db.execute(
+                "INSERT INTO clock_event VALUES (?,?,?,?)",
+                (e.recording_id, _put(e.at), e.kind, e.seconds),
+            )
+
+    def clock_events(self, recording_id: str) -> list[ClockEvent]:
+        """What clocks did during a recording, in the order in which it was noticed."""
+        return [
+            ClockEvent(recording_id=row[0], at=_time(row[1]), kind=row[2], seconds=row[3])
+            for row in self.rows(
+                "SELECT * FROM clock_event WHERE recording = ? ORDER BY rowid", recording_id
             )
         ]
 

@@ -9,7 +9,16 @@ from typing import Any
 from . import age
 from .errors import StoreError
 
-_TABLES = ("meeting", "hold", "recording", "segment", "gap", "receipt")
+_TABLES = (
+    "meeting",
+    "hold",
+    "recording",
+    "segment",
+    "gap",
+    "clock_event",
+    "segment_clock",
+    "receipt",
+)
 
 
 @contextmanager

@@ -66,7 +66,20 @@ CREATE TABLE copy (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES)
+# Clocks (docs/time.md). They go with their segment and recording.
+_CLOCKS = """
+CREATE TABLE segment_clock (
+    segment TEXT PRIMARY KEY REFERENCES segment ON DELETE CASCADE, offset_start REAL,
+    drift_ppm REAL, uncertainty REAL, source TEXT, host_steps INTEGER NOT NULL
+) STRICT;
+CREATE TABLE clock_event (
+    recording TEXT NOT NULL REFERENCES recording ON DELETE CASCADE, at REAL NOT NULL,
+    kind TEXT NOT NULL, seconds REAL NOT NULL
+) STRICT;
+CREATE INDEX clock_event_by_recording ON clock_event (recording, at);
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS)
 
 
 def migrate(db: sqlite3.Connection) -> None:

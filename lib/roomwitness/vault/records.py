@@ -29,11 +29,18 @@ class SegmentSummary:
     frames: int
     lost_packets: int
     clock_offset_s: float | None = None
+    clock_offset_start_s: float | None = None
+    drift_ppm: float | None = None
+    clock_uncertainty_s: float | None = None
+    clock_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One committed age file; ``recovered`` says that a kill cut it short and we re-sealed it."""
+    """One committed age file; ``recovered`` says that a kill cut it short and we re-sealed it.
+
+    ``host_steps``: how many steps of our own clock its recording had noted when it was sealed.
+    """
 
     id: str
     recording_id: str
@@ -46,6 +53,11 @@ class Segment:
     frames: int
     lost_packets: int
     clock_offset_s: float | None = None
+    clock_offset_start_s: float | None = None
+    drift_ppm: float | None = None
+    clock_uncertainty_s: float | None = None
+    clock_source: str | None = None
+    host_steps: int = 0
     recovered: bool = False
 
 
@@ -58,6 +70,16 @@ class Gap:
     end: datetime
     cause: GapCause
     lost_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockEvent:
+    """A clock was set by ``seconds`` at ``at``, or the camera's first compared with ours."""
+
+    recording_id: str
+    at: datetime
+    kind: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from .errors import (
 from .freeze import Freeze
 from .index import Index
 from .keys import KeyStore, Wraps, new_recording_key
-from .records import Gap, Receipt, Recording, Recovered, Segment
+from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment
 from .writer import PART, TAIL, SegmentWriter
 
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
@@ -171,6 +171,14 @@ class Vault:
     def gaps(self, recording_id: str) -> list[Gap]:
         """The declared gaps in order of time."""
         return self._index.gaps(recording_id)
+
+    def add_clock_event(self, event: ClockEvent) -> None:
+        """Keep what a clock did."""
+        self._index.add_clock_event(event)
+
+    def clock_events(self, recording_id: str) -> list[ClockEvent]:
+        """What clocks did during the recording, in the order in which it was noticed."""
+        return self._index.clock_events(recording_id)
 
     def covered_until(self, recording_id: str) -> datetime:
         """Up to when segments and gaps account for the recording."""

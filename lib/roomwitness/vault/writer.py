@@ -109,6 +109,10 @@ class SegmentWriter:
                 frames=summary.frames,
                 lost_packets=summary.lost_packets,
                 clock_offset_s=summary.clock_offset_s,
+                clock_offset_start_s=summary.clock_offset_start_s,
+                drift_ppm=summary.drift_ppm,
+                clock_uncertainty_s=summary.clock_uncertainty_s,
+                clock_source=summary.clock_source,
             )
             self._commit(segment)
             self._tail.unlink(missing_ok=True)

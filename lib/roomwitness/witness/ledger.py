@@ -13,7 +13,7 @@ from pathlib import Path
 from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, TlogProof
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Gap, Receipt, Recording, Vault
+from roomwitness.vault import Gap, Receipt, Recording, Segment, Vault
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
@@ -147,7 +147,8 @@ class Ledger:
         for recording in self._vault.recordings(meeting.id):
             if recording.camera_id == camera_id and recording.ended is None:
                 if self._vault.has_key(recording.id):
-                    until = self._vault.covered_until(recording.id)
+                    # Not after now: our clock may have been set back.
+                    until = min(now, self._vault.covered_until(recording.id))
                     return Place(recording, until, GapCause.RESTART)
                 self._end_recording(recording, now)
         recording = self._vault.begin_recording(meeting.id, camera_id, now)
@@ -177,6 +178,7 @@ class Ledger:
             segments=len(segments),
             bytes=sum(s.bytes for s in segments),
             gaps=len(self._vault.gaps(recording.id)),
+            **_clock(segments),
         )
 
     def _store(self, meeting: Meeting, now: datetime) -> None:
@@ -194,6 +196,22 @@ class Ledger:
             for m in self._past.values()
             if m.started is not None and now - (m.planned_end or m.started) < _REMEMBER
         }
+
+
+def _clock(segments: list[Segment]) -> dict[str, float | None]:
+    """The camera's clock beside ours, in seconds, at the recording's start and end; its drift."""
+    known = [s for s in segments if s.clock_offset_s is not None]
+    if not known:
+        return {"clock_offset_start_s": None, "clock_offset_end_s": None, "drift_ppm": None}
+    return {
+        "clock_offset_start_s": _rounded(known[0].clock_offset_start_s),
+        "clock_offset_end_s": _rounded(known[-1].clock_offset_s),
+        "drift_ppm": _rounded(known[-1].drift_ppm),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _kind(event: Event) -> str:

@@ -1,11 +1,14 @@
 """One camera of one running meeting: the bridge from capture's thread to the vault."""
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 
 from roomwitness.capture import CaptureHost, CaptureStatus, Recorder, StreamSource
+from roomwitness.capture.timeline import ClockEvent, SegmentClock
 from roomwitness.policy.words import GapCause
+from roomwitness.vault import ClockEvent as ClockRow
 from roomwitness.vault import Gap, SegmentSummary, SegmentWriter, Vault
 
 
@@ -31,6 +34,7 @@ class _VaultSegment:
         frames: int,
         lost_packets: int,
         clock_offset_s: float | None,
+        clock: SegmentClock,
     ) -> None:
         self._writer.close(
             SegmentSummary(
@@ -40,6 +44,10 @@ class _VaultSegment:
                 frames=frames,
                 lost_packets=lost_packets,
                 clock_offset_s=clock_offset_s,
+                clock_offset_start_s=clock.offset_start_s,
+                drift_ppm=clock.drift_ppm,
+                clock_uncertainty_s=clock.uncertainty_s,
+                clock_source=clock.source,
             )
         )
         self._closed()
@@ -68,6 +76,7 @@ class CameraSession:
         self.camera_id = camera_id
         self.status_now: CaptureStatus | None = None
         self.segments = 0
+        self.clock_events: deque[ClockEvent] = deque()
         self._vault = vault
         self._host = host
         self._changed = changed
@@ -104,6 +113,18 @@ class CameraSession:
                 lost_packets=lost_packets,
             )
         )
+
+    def clock(self, event: ClockEvent) -> None:
+        """Note what a clock did, in the index now and in the custody log soon (SegmentSink)."""
+        self._vault.add_clock_event(
+            ClockRow(
+                recording_id=self.recording_id,
+                at=event.at,
+                kind=event.kind,
+                seconds=event.seconds,
+            )
+        )
+        self.clock_events.append(event)
 
     def status(self, status: CaptureStatus) -> None:
         """Take the recorder's newest status (SegmentSink)."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from roomwitness.capture import CaptureHost, CaptureStatus
+from roomwitness.capture.timeline import ClockEvent
 from roomwitness.vault import Vault
 
 from .config import CameraConfig
@@ -55,6 +56,14 @@ class Sessions:
     def sealed(self, meeting_id: str) -> int:
         """Segments sealed so far, of this run."""
         return sum(s.segments for s in self._running.get(meeting_id, ()))
+
+    def clock_events(self) -> list[tuple[str, ClockEvent]]:
+        """What clocks did since the last call, each with its recording's id."""
+        found = []
+        for session in (s for running in self._running.values() for s in running):
+            while session.clock_events:
+                found.append((session.recording_id, session.clock_events.popleft()))
+        return found
 
     def begin(self, meeting_id: str, begun: list[Begun]) -> None:
         """Start recording every camera of the meeting."""

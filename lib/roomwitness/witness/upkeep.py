@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from roomwitness.policy import meeting as events
 from roomwitness.policy.reconcile import Create, plan
@@ -78,6 +79,7 @@ class Upkeep:
                 await self._plan(room, now)
         await self._end_overrun(now)
         await self._sync_sessions(now)
+        await self._log_clocks(now)
         await self._erase_due(now)
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
@@ -122,6 +124,18 @@ class Upkeep:
             if room is not None:
                 begun = await self.run(self._begin, wanted[meeting_id], room, now)
                 self._sessions.begin(meeting_id, begun)
+
+    async def _log_clocks(self, now: datetime) -> None:
+        """Offsets and steps of clocks go into the custody log as they are noticed."""
+        for recording_id, event in self._sessions.clock_events():
+            note = partial(
+                self._ledger.note,
+                event.kind,
+                recording=recording_id,
+                seconds=round(event.seconds, 3),
+                at=event.at.isoformat(),
+            )
+            await self.run(note, now)
 
     def _begin(self, meeting: Meeting, room: RoomConfig, now: datetime) -> list[Begun]:
         return [

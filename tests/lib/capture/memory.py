@@ -8,6 +8,7 @@ from typing import Any
 import av
 
 from roomwitness.capture import CaptureStatus
+from roomwitness.capture.timeline import ClockEvent
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
@@ -53,6 +54,7 @@ class MemorySink:
     closed: list[MemorySegment] = field(default_factory=list)
     gaps: list[tuple[datetime, datetime, GapCause, int]] = field(default_factory=list)
     statuses: list[CaptureStatus] = field(default_factory=list)
+    clocks: list[ClockEvent] = field(default_factory=list)
 
     def open(self, start: datetime) -> MemorySegment:
         if self.full:
@@ -65,6 +67,9 @@ class MemorySink:
         if self.full:
             raise SinkFailed
         self.gaps.append((start, end, cause, lost_packets))
+
+    def clock(self, event: ClockEvent) -> None:
+        self.clocks.append(event)
 
     def status(self, status: CaptureStatus) -> None:
         self.statuses.append(status)

@@ -11,8 +11,9 @@ import pytest
 
 from roomwitness.cli import main
 from roomwitness.policy.words import GapCause, Hold, HoldKind, MeetingState
-from roomwitness.vault import Gap, Vault, age
+from roomwitness.vault import ClockEvent, Gap, Vault, age, wall_time
 from roomwitness.vault.errors import KeyMissing, SegmentCorrupted, StoreError, VaultUnwritable
+from roomwitness.vault.inspect import inspect
 from roomwitness.vault.keys import KeyStore, Wraps
 from roomwitness.vault.store import METHOD
 
@@ -254,3 +255,37 @@ def test_files_are_for_their_owner_only(vault: Vault, place: Place) -> None:
 
 def test_secrets_have_no_repr() -> None:
     assert "abc" not in repr(Wraps(site=b"abc", custodians=b"abc"))
+
+
+def test_what_clocks_did_is_kept_counted_and_goes_with_its_recording(
+    vault: Vault, place: Place
+) -> None:
+    recording = begin(vault)
+    first = write(vault, recording, b"a")
+    for kind, seconds in (("camera_offset", -3600.5), ("host_step", 7.0), ("host_step", -2.0)):
+        event = ClockEvent(recording_id=recording.id, at=T, kind=kind, seconds=seconds)
+        vault.add_clock_event(event)
+    writer = vault.segment_writer(recording.id, T + timedelta(seconds=6))
+    writer.write(b"b")
+    known = replace(
+        summary(6),
+        clock_offset_s=-3600.4,
+        clock_offset_start_s=-3600.5,
+        drift_ppm=12.0,
+        clock_uncertainty_s=0.01,
+        clock_source="rtcp",
+    )
+    writer.close(known)
+    events = vault.clock_events(recording.id)
+    assert (events[0].kind, events[0].seconds) == ("camera_offset", -3600.5)
+    before, after = vault.segments(recording.id)
+    assert before == first
+    assert (before.host_steps, after.host_steps) == (0, 2)
+    assert (after.drift_ppm, after.clock_source) == (12.0, "rtcp")
+    assert after.clock_offset_start_s == -3600.5
+    assert wall_time(before, 2.0, events) == T + timedelta(seconds=7)
+    assert wall_time(after, 3.0, events) == T + timedelta(seconds=9)
+    assert len(inspect(place.root / "vault")["segment_clock"]) == 2
+    vault.erase_meeting(meeting(), T, "G-7")
+    found = inspect(place.root / "vault")
+    assert found["segment_clock"] == found["clock_event"] == []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from roomwitness.capture import StreamSource
 from roomwitness.custody import verify_log
@@ -110,3 +111,12 @@ class House:
         folder = self.root / "vault" / "custody"
         assert verify_log(folder).unsigned == 0
         return [json.loads(line)["kind"] for line in (folder / "log.jsonl").open()]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The log's entries as they are now, unverified."""
+        path = self.root / "vault" / "custody" / "log.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def log_kinds(self) -> list[str]:
+        """Kinds of the entries as they are now, unverified."""
+        return [entry["kind"] for entry in self.entries()]

@@ -211,3 +211,21 @@ async def test_what_cannot_be_is_refused_by_name(camera: Camera, house: House) -
     await witness.reconcile("r2", [booking(600, 900, "next")])
     assert (witness.status("r2").next_booking or now()) > now() + POLICY.preflight_lead
     await witness.stop()
+
+
+async def test_the_cameras_clock_is_in_index_and_custody_log(camera: Camera, house: House) -> None:
+    await camera.fault("clock_offset_s", -7200.0)
+    witness = await house.started(house.room(camera.source(), bound=False))
+    meeting = await witness.start_meeting("r1")
+    await until(lambda: "camera_offset" in house.log_kinds())
+    await until(lambda: witness.status("r1").segments >= 4)
+    await witness.stop_meeting("r1")
+    beside = house.vault()
+    (recording,) = beside.recordings(meeting)
+    (event,) = beside.clock_events(recording.id)
+    assert event.seconds == pytest.approx(-7200, abs=0.5)
+    beside.close()
+    await witness.stop()
+    ended = next(e for e in house.entries() if e["kind"] == "recording_ended")
+    assert ended["clock_offset_start_s"] == pytest.approx(-7200, abs=0.5)
+    assert ended["clock_offset_end_s"] == pytest.approx(-7200, abs=0.5)

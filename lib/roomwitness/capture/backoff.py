@@ -1,0 +1,17 @@
+"""When to try a camera again: at once, then ever later, never all cameras at the same moment."""
+
+from collections.abc import Callable
+
+CAP_S = 5.0
+_FIRST_S = 0.5
+
+
+def delay(failures: int, random: Callable[[], float]) -> float:
+    """Seconds before the next try after so many failures in a row (1 is the first).
+
+    0, then 0.5, 1, 2, 4 and at last 5 s, each shortened at random by up to half (``random`` gives
+    0 to 1), so that cameras behind one switch do not return together.
+    """
+    if failures <= 1:
+        return 0.0
+    return min(CAP_S, _FIRST_S * (1 << min(failures - 2, 10))) * (1 - random() / 2)
