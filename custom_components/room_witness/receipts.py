@@ -1,4 +1,4 @@
-"""The actions that list erasures and hand out their signed receipts."""
+"""The actions that list erasures and hand out signed receipts and heads of the custody log."""
 
 from typing import Any
 
@@ -65,6 +65,19 @@ def async_setup_receipts(hass: HomeAssistant) -> None:
             )
         return {"receipts": [_row(receipt) for receipt in receipts], "next": after}
 
+    async def get_checkpoint(call: ServiceCall) -> ServiceResponse:
+        """The custody log's signed head, to be kept elsewhere."""
+        with translated():
+            checkpoint, vkey = await witness().checkpoint()
+        return {"checkpoint": checkpoint, "verifier_key": vkey}
+
+    hass.services.async_register(
+        DOMAIN,
+        "get_checkpoint",
+        get_checkpoint,
+        vol.Schema({}),
+        supports_response=SupportsResponse.ONLY,
+    )
     hass.services.async_register(
         DOMAIN,
         "get_receipt",

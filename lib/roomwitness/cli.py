@@ -18,9 +18,11 @@ from roomwitness.vault.inspect import export_identities, inspect
 
 def _verify_log(args: argparse.Namespace) -> None:
     key = args.vkey.read_text() if args.vkey else None
-    found = verify_log(args.folder, key)
+    found = verify_log(args.folder, key, [path.read_text() for path in args.kept])
     print(f"OK: {found.size} signed entries of {found.origin}, {found.unsigned} not yet signed")
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
+    if args.kept:
+        print(f"It continues each of {len(args.kept)} kept checkpoints: nothing was rewritten.")
     if key is None:
         print("Checked with the key beside the log: compare it with the one the site published.")
 
@@ -109,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("verify-log", _verify_log, "Check a custody log against its signed checkpoint.")
     sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")
     sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
+    sub.add_argument(
+        "--kept",
+        type=Path,
+        action="append",
+        default=[],
+        help="file with a checkpoint that was kept elsewhere; may be given several times",
+    )
     sub = command("prove", _prove, "Print the proof that an entry is in a custody log.")
     sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")
     sub.add_argument("entry", type=int, help="the entry's number; the first is 0")

@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.cli import main
+from roomwitness.custody import verify_log
 from roomwitness.vault import erasure
 from roomwitness.witness import view
 from tests.camera import Camera
@@ -75,9 +76,16 @@ async def test_a_receipt_is_fetched_and_checked_by_somebody_else(
     with pytest.raises(ServiceValidationError) as caught:
         await receipt(hass, "nothing")
     assert caught.value.translation_key == "receipt_not_found"
+    head = await hass.services.async_call(
+        DOMAIN, "get_checkpoint", {}, blocking=True, return_response=True
+    )
+    assert head is not None
     await call(hass, "start")
     await call(hass, "stop")
     await until(hass, lambda: hass.states.get(LAST) != last)
+    custody = Path(hass.config.path("room_witness", "vault", "custody"))
+    vkey, kept = str(head["verifier_key"]), [str(head["checkpoint"])]
+    assert await hass.async_add_executor_job(verify_log, custody, vkey, kept)
     everything = await listed(hass)
     assert len(everything["receipts"]) == 2
     assert everything["next"] is None

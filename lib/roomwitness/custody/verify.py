@@ -1,5 +1,6 @@
 """Check a custody log with nothing but its files and the site's public key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,12 @@ class Verified:
     last_time: str | None
 
 
-def verify_log(folder: Path, vkey: str | None = None) -> Verified:
+def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) -> Verified:
     """Check every line against the signed checkpoint.
 
     ``vkey`` is the site's published verifier key; without it the one beside the log is used, which
-    shows that the log is whole but not whose it is.
+    shows that the log is whole but not whose it is. ``kept`` are checkpoints that somebody outside
+    was given earlier: each must be where this log once stood, or it was rewritten or rolled back.
 
     Raises:
         LogTampered: the log or its checkpoint does not hold, or is not there.
@@ -34,10 +36,13 @@ def verify_log(folder: Path, vkey: str | None = None) -> Verified:
     try:
         key = vkey or (folder / VKEY).read_text()
         signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
+        earlier = [Checkpoint.parse(open_note(note, key)) for note in kept]
         lines = (folder / LOG).read_bytes().split(b"\n")[:-1]
     except OSError, UnicodeDecodeError:
         raise LogTampered("log, checkpoint or key is missing or unreadable") from None
     tree = CompactRange()
+    roots = {0: tree.root()}
+    wanted = {checkpoint.size for checkpoint in earlier}
     last: str | None = None
     for number, line in enumerate(lines, 1):
         try:
@@ -45,10 +50,16 @@ def verify_log(folder: Path, vkey: str | None = None) -> Verified:
         except LogTampered:
             raise LogTampered("a line is not an entry", line=str(number)) from None
         tree.append(line)
+        if tree.size in wanted:
+            roots[tree.size] = tree.root()
         if tree.size == signed.size and tree.root() != signed.root:
             raise LogTampered("the lines do not match the checkpoint")
     if tree.size < signed.size:
         raise LogTampered("lines are missing")
+    for checkpoint in earlier:
+        same = checkpoint.origin == signed.origin
+        if not same or roots.get(checkpoint.size) != checkpoint.root:
+            raise LogTampered("this is not the log that a kept checkpoint was taken of")
     return Verified(signed.origin, signed.size, tree.size - signed.size, signed.root.hex(), last)
 
 

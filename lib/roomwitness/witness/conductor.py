@@ -354,6 +354,14 @@ class Witness:
             raise ReceiptNotFound
         return found
 
+    async def checkpoint(self) -> tuple[str, str]:
+        """The custody log's newest signed head, to keep elsewhere, and the site's verifier key.
+
+        Raises:
+            LogUnwritable.
+        """
+        return await self._upkeep.run(self._ledger.checkpoint), self._ledger.signer.vkey
+
     async def receipts(
         self,
         *,

@@ -104,6 +104,10 @@ class Ledger:
         self._log.checkpoint()
         return first
 
+    def checkpoint(self) -> str:
+        """The newest signed head of the log."""
+        return self._log.checkpoint()
+
     def prove_all(self, entries: Sequence[tuple[int, bytes]]) -> list[TlogProof]:
         """Prove that entries are in the log, by index and line."""
         return self._log.prove_all(entries)

@@ -233,3 +233,42 @@ def test_a_half_line_that_cannot_be_taken_back_goes_before_the_next(
     log.checkpoint()
     log.close()
     assert verify_log(folder).size == 9
+
+
+def test_a_kept_checkpoint_shows_what_was_rewritten_or_rolled_back(
+    folder: Path, signer: SiteSigner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By somebody who has the site's key: the log itself is whole each time."""
+    kept = [(folder / "checkpoint").read_text()]
+    log = CustodyLog(folder, signer, ORIGIN).open()
+    log.append("hold", T)
+    kept.append(log.checkpoint())
+    log.append("release", T)
+    log.checkpoint()
+    log.close()
+    assert verify_log(folder, signer.vkey, kept).size == 10
+    file, key = tmp_path / "kept", tmp_path / "vkey"
+    key.write_text(signer.vkey)
+    file.write_text(kept[1])
+    words = ["verify-log", str(folder), "--vkey", str(key), "--kept", str(file)]
+    assert main(words) == 0
+    assert "continues each of 1 kept" in capsys.readouterr().out
+    for count, place in ((8, "rolled back"), (10, "rewritten")):
+        other = CustodyLog(tmp_path / place, signer, ORIGIN).open()
+        for number in range(count):
+            other.append("threat", T, meeting=f"m{number}", ok=True, bytes=number)
+        other.checkpoint()
+        other.close()
+        assert verify_log(tmp_path / place, signer.vkey).size == count
+        with pytest.raises(LogTampered):
+            verify_log(tmp_path / place, signer.vkey, kept)
+    elsewhere = SiteSigner.generate(ORIGIN)
+    with pytest.raises(LogTampered):
+        verify_log(folder, signer.vkey, [elsewhere.sign(open_note(kept[0], signer.vkey))])
+    named = Checkpoint(
+        "roomwitness/other", 0, Checkpoint.parse(open_note(kept[0], signer.vkey)).root
+    )
+    with pytest.raises(LogTampered):
+        verify_log(folder, signer.vkey, [signer.sign(named.text())])
+    file.write_text("rubbish")
+    assert main(words) == 1
