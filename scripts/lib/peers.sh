@@ -1,11 +1,12 @@
 # Sourced after bootstrap.sh: the independent programs that tests, bench and demo check us against.
 # shellcheck shell=bash
-PEER_PACKAGES=(ffmpeg age chromium python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
+PEER_PACKAGES=(ffmpeg age chromium gcc libc6-dev python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp
   glib-networking)
 
 peers_missing() {
   command -v ffmpeg >/dev/null && command -v age >/dev/null && command -v chromium >/dev/null || return 0
+  command -v cc >/dev/null || return 0
   ! /usr/bin/python3 - 2>/dev/null <<'PY'
 import gi
 gi.require_version("Gst", "1.0")

@@ -34,6 +34,7 @@ from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 
+PEERS = True  # A C compiler, for failpoint.c.
 HERE = Path(__file__).parent
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 ORIGIN = "roomwitness/bench"

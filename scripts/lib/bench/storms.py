@@ -81,6 +81,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = _report.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--rooms", type=int, default=6)
+    parser.add_argument("--drain", type=float, default=60.0, help="seconds to finish what is due")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(words)
     seconds = min(args.seconds, 90.0) if args.quick else args.seconds
@@ -104,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(file=sys.stderr)
         storm.step(clock, 3 * 3600)
         child = _start(house, root, url, 0, rng.random())
-        child.join(60)
+        child.join(args.drain)
         _kill(child)
         _tell(house, root, storm)
 
