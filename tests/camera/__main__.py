@@ -29,6 +29,8 @@ def _parse() -> CameraConfig:
     parser.add_argument("--password", default="")
     parser.add_argument("--auth", default="digest", choices=["digest", "digest-sha256", "basic"])
     parser.add_argument("--no-audio", dest="audio", action="store_false")
+    parser.add_argument("--sound", default=default.sound, choices=["aac", "g726"])
+    parser.add_argument("--metadata", action="store_true")
     parser.add_argument("--width", type=int, default=default.width)
     parser.add_argument("--height", type=int, default=default.height)
     parser.add_argument("--fps", type=int, default=default.fps)

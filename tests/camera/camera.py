@@ -20,7 +20,7 @@ class Camera:
         self.config = config or CameraConfig()
         self.faults = Faults()
         c = self.config
-        self.media = Media(c.name, c.width, c.height, c.fps, c.gop, c.audio)
+        self.media = Media(c.name, c.width, c.height, c.fps, c.gop, c.audio, metadata=c.metadata)
         self.rtsp = RtspServer(c, self.faults, self.media)
         self.onvif = OnvifServer(c, self.faults, self._posted)
         self.discovery: Discovery | None = None

@@ -16,6 +16,8 @@ class CameraConfig:
     password: str = ""
     auth: Literal["digest", "digest-sha256", "basic"] = "digest"
     audio: bool = True
+    sound: Literal["aac", "g726"] = "aac"
+    metadata: bool = False
     width: int = 640
     height: int = 360
     fps: int = 10
@@ -34,3 +36,4 @@ class Faults:
     lose: int = 0
     clock_offset_s: float = 0.0
     say_goodbye: bool = False
+    refuse_metadata: bool = False

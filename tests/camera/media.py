@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import av
@@ -35,10 +35,31 @@ def split_nals(data: bytes) -> tuple[bytes, ...]:
     )
 
 
+def scene(now: float) -> bytes:
+    """A scene description (ONVIF Streaming Specification, 5.1.2.1.1), larger than a packet."""
+    time = datetime.fromtimestamp(now, UTC).isoformat()
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><tt:MetadataStream'
+        ' xmlns:tt="http://www.onvif.org/ver10/schema"><tt:VideoAnalytics>'
+        f'<tt:Frame UtcTime="{time}"><!-- å {"x" * 2000} --></tt:Frame>'
+        "</tt:VideoAnalytics></tt:MetadataStream>"
+    ).encode()
+
+
 class Media:
     """Encodes in real time while anybody listens; every listener gets the same units."""
 
-    def __init__(self, name: str, width: int, height: int, fps: int, gop: int, audio: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        width: int,
+        height: int,
+        fps: int,
+        gop: int,
+        audio: bool,
+        metadata: bool = False,
+    ) -> None:
+        self.metadata = metadata
         self.name, self.fps, self.gop, self.audio = name, fps, gop, audio
         self.size = (width, height)
         self.parameter_sets: tuple[bytes, bytes] = (b"", b"")
@@ -134,6 +155,8 @@ class Media:
             if self.size != self._encoded_size:
                 self._open_encoder()
             self._video(due)
+            if self.metadata:
+                self._give(Unit("metadata", due, (scene(due),), True))
             while self._sound is not None and begin + sounds * SOUND_SAMPLES / SOUND_RATE <= due:
                 self._tick(begin + sounds * SOUND_SAMPLES / SOUND_RATE, sounds)
                 sounds += 1

@@ -14,8 +14,8 @@ class Sender:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.payload_type = 96 if kind == "video" else 97
-        self.clock = VIDEO_CLOCK if kind == "video" else SOUND_RATE
+        self.payload_type = {"video": 96, "audio": 97, "metadata": 98}[kind]
+        self.clock = SOUND_RATE if kind == "audio" else VIDEO_CLOCK
         self.sequence = random.randrange(1 << 16)
         # Near the wrap, so that every longer test goes over it.
         self.offset = (1 << 32) - self.clock * 5
@@ -30,7 +30,8 @@ class Sender:
 
     def pack(self, unit: Unit) -> Iterator[bytes]:
         """The unit's RTP packets."""
-        payloads = list(self._h264(unit) if self.kind == "video" else self._aac(unit))
+        pack = {"video": self._h264, "audio": self._aac, "metadata": self._metadata}[self.kind]
+        payloads = list(pack(unit))
         for number, payload in enumerate(payloads, 1):
             marker = 0x80 if number == len(payloads) else 0
             head = bytes((0x80, marker | self.payload_type))
@@ -60,6 +61,12 @@ class Sender:
     def _aac(unit: Unit) -> Iterator[bytes]:
         (frame,) = unit.nals
         yield b"\x00\x10" + (len(frame) << 3).to_bytes(2) + frame
+
+    @staticmethod
+    def _metadata(unit: Unit) -> Iterator[bytes]:
+        (document,) = unit.nals
+        for start in range(0, len(document), _MTU):
+            yield document[start : start + _MTU]
 
     def report(self, now: float, clock_offset_s: float) -> bytes:
         """A sender report (RFC 3550, 6.4.1)."""

@@ -104,8 +104,12 @@ class _Session:
             if found is None:
                 self.say(headers, "461 Unsupported Transport")
                 return
+            if self.server.faults.refuse_metadata and uri.endswith("track3"):
+                self.say(headers, "461 Unsupported Transport")
+                return
             channel = int(found[1])
-            self.senders[channel] = Sender("audio" if uri.endswith("track2") else "video")
+            kinds = {"track2": "audio", "track3": "metadata"}
+            self.senders[channel] = Sender(kinds.get(uri[-6:], "video"))
             transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
             session = f"{self.id};timeout=10"
             self.say(headers, "200 OK", {"Transport": transport, "Session": session})
@@ -143,12 +147,18 @@ class _Session:
         lines += ["a=control:track1"]
         if media.audio:
             config = media.sound_config.hex()
-            lines += ["m=audio 0 RTP/AVP 97", f"a=rtpmap:97 mpeg4-generic/{SOUND_RATE}/1"]
+            # G.726 is never played: what would be in it does not matter.
+            g726 = self.server.config.sound == "g726"
+            mapping = "G726-32/8000" if g726 else f"mpeg4-generic/{SOUND_RATE}/1"
+            lines += ["m=audio 0 RTP/AVP 97", f"a=rtpmap:97 {mapping}"]
             lines += [
                 "a=fmtp:97 streamtype=5;profile-level-id=1;mode=AAC-hbr;"
                 f"sizelength=13;indexlength=3;indexdeltalength=3;config={config}"
             ]
             lines += ["a=control:track2"]
+        if media.metadata:
+            lines += ["m=application 0 RTP/AVP 98", "a=rtpmap:98 vnd.onvif.metadata/90000"]
+            lines += ["a=recvonly", "a=control:track3"]
         return "\r\n".join(lines) + "\r\n"
 
     def send(self, unit: Unit) -> None:

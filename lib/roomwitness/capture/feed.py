@@ -40,6 +40,7 @@ class Feed:
         self.last_picture = 0.0
         self.last_key = 0.0
         stream.picture, stream.sound = self._picture, self._sound
+        stream.metadata = self._metadata
 
     def look(self) -> None:
         """Note whether anything came since the last look."""
@@ -65,6 +66,12 @@ class Feed:
         if sounds is not None and pictures is not None and not self._broken:
             now = self._clock()
             self._guard(lambda: self._segmenter.sound(time, data, sounds, pictures, now))
+
+    def _metadata(self, time: int, document: bytes) -> None:
+        track, pictures = self._stream.metadata_track, self._stream.video_track
+        if track is not None and pictures is not None and not self._broken:
+            now = self._clock()
+            self._guard(lambda: self._segmenter.metadata(time, document, track, pictures, now))
 
     def seal(self, cause: GapCause) -> None:
         """Close what is open, unless the sink already failed; what follows is missing for this."""

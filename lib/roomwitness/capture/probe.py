@@ -49,7 +49,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
     stream.picture = picture
     try:
         offer = await stream.open()
-        client = await stream.play(replace(offer, audio=None))
+        client = await stream.play(replace(offer, audio=None, metadata=None))
         await asyncio.wait(
             (found, client.ended), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )

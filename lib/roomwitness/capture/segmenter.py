@@ -7,8 +7,10 @@ from roomwitness.policy.words import GapCause
 
 from . import mp4
 from .codecs import AccessUnit, SoundFormat, VideoFormat
+from .codecs.metadata import ENCODING as METADATA_ENCODING
 from .coverage import Coverage
 from .errors import StreamProtocolError
+from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, Sample
 from .rtp import Track
 from .sink import SegmentOut, SegmentSink
@@ -34,6 +36,8 @@ class _Open:
     frames: int = 0
     lost_before: int = 0
     fragments: int = 0
+    metadata: MetadataFile | None = None
+    metadata_lost: int = 0
     pictures: list[Sample] = field(default_factory=list)
     sounds: list[Sample] = field(default_factory=list)
     sound_first: tuple[int, int] | None = None
@@ -74,6 +78,7 @@ class Segmenter:
         self._sound_epoch = 0
         self._sounds_lost_seen = 0
         self._last_sound: datetime | None = None
+        self._metadata_lost = 0
         self._sound_anchor: tuple[datetime, int] | None = None
         self._flushed: datetime | None = None
         self._lost_seen = 0
@@ -159,6 +164,20 @@ class Segmenter:
             raise StreamProtocolError("sound without pictures")
         self.bytes += len(data)
 
+    def metadata(
+        self, time: int, document: bytes, track: Track, pictures: Track, now: datetime
+    ) -> None:
+        """Take one metadata document, which arrived ``now``; outside a segment it is let go."""
+        current = self._open
+        lost, self._metadata_lost = track.lost - self._metadata_lost, track.lost
+        if current is None:
+            return
+        if current.metadata is None:
+            out = self._sink.open_metadata(current.start)
+            current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
+        current.metadata_lost += lost
+        current.metadata.add(self._by_reports(time, track, pictures) or now, document)
+
     def finish(self, track: Track, cause: GapCause) -> datetime | None:
         """Seal what is open; what is missing from there on is missing for ``cause``."""
         current = self._open
@@ -176,6 +195,8 @@ class Segmenter:
         if current is not None:
             self._coverage.recorded(self._flushed or current.start, GapCause.DISK_FULL)
             current.out.abort()
+            if current.metadata is not None:
+                current.metadata.abort()
 
     def _must_cut(self, current: _Open, unit: AccessUnit, form: VideoFormat | None) -> bool:
         if not unit.key:
@@ -194,11 +215,8 @@ class Segmenter:
 
     def _sound_time(self, time: int, track: Track, pictures: Track, now: datetime) -> datetime:
         """Our wall clock at a sound's media time: by the camera's reports if it sent them."""
-        current = self._open
-        if current is not None and (wall := track.wall(time)) is not None:
-            picture = pictures.wall(current.first)
-            if picture is not None:
-                return current.start + (wall - picture)
+        if (reported := self._by_reports(time, track, pictures)) is not None:
+            return reported
         anchor, ticks = self._sound_anchor or (now, time)
         return anchor + timedelta(seconds=(time - ticks) / track.clock_rate)
 
@@ -208,6 +226,14 @@ class Segmenter:
         if lost and self._open is not None:
             self._sink.gap(self._last_sound or now, now, GapCause.SOUND_LOSS, lost)
         self._last_sound = now
+
+    def _by_reports(self, time: int, track: Track, pictures: Track) -> datetime | None:
+        """Our wall clock at another track's media time, by the sender reports of both."""
+        current, wall = self._open, track.wall(time)
+        if current is None or wall is None:
+            return None
+        picture = pictures.wall(current.first)
+        return None if picture is None else current.start + (wall - picture)
 
     def _begin_segment(
         self, unit: AccessUnit, form: VideoFormat, track: Track, now: datetime
@@ -253,6 +279,8 @@ class Segmenter:
         current.pictures, current.sounds, current.pending = [], [], 0
         current.out.write(b"".join(pieces))
         current.out.flush()
+        if current.metadata is not None:
+            current.metadata.flush()
         self._flushed = self._timeline.wall(end)
 
     def _end_segment(
@@ -275,6 +303,9 @@ class Segmenter:
             clock_offset_s=self._timeline.offset_s,
             clock=self._timeline.segment(current.offset_start_s),
         )
+        if current.metadata is not None:
+            length = mp4.seconds(end - current.first, VIDEO_TIMESCALE)
+            current.metadata.close(start, stop, length, current.metadata_lost)
         self._open = None
         self._knot = (end, stop)
         self._coverage.recorded(stop, cause, track.lost - self._lost_seen)

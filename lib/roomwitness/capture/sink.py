@@ -46,6 +46,10 @@ class SegmentSink(Protocol):
         """Begin a segment."""
         ...
 
+    def open_metadata(self, start: datetime) -> SegmentOut:
+        """Begin a file of the camera's metadata beside a segment."""
+        ...
+
     def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
         """Declare a missing interval."""
         ...

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from . import sdp
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
-from .errors import ConnectionLost, StreamUnsupported
+from .codecs.metadata import MetadataDepacketizer, offered
+from .errors import ConnectionLost, StreamNotFound, StreamProtocolError, StreamUnsupported
 from .rtp import Track
 from .rtsp import RtspClient
 from .source import StreamSource
@@ -26,6 +28,7 @@ class Offer:
     audio: sdp.Media | None = None
     sound: SoundCodec | None = None
     sound_refused: str | None = None
+    metadata: sdp.Media | None = None
 
 
 def choose_media(description: sdp.Description, *, audio: bool) -> Offer:
@@ -35,14 +38,15 @@ def choose_media(description: sdp.Description, *, audio: bool) -> Offer:
         StreamUnsupported: no picture in a codec that we record.
     """
     video, codec = _first_picture(description)
+    about = next((m for m in description.of("application") if offered(m)), None)
     sounds = description.of("audio") if audio else ()
     for media in sounds:
         try:
-            return Offer(description, video, codec, media, sound_codec(media))
+            return Offer(description, video, codec, media, sound_codec(media), metadata=about)
         except StreamUnsupported:
             continue
     refused = shown_name(sounds[0]) if sounds else None
-    return Offer(description, video, codec, sound_refused=refused)
+    return Offer(description, video, codec, sound_refused=refused, metadata=about)
 
 
 def _first_picture(description: sdp.Description) -> tuple[sdp.Media, VideoCodec]:
@@ -67,8 +71,10 @@ class Stream:
         self._routes: dict[int, Track] = {}
         self.picture: Callable[[AccessUnit], None] = lambda _unit: None
         self.sound: Callable[[int, bytes], None] = lambda _time, _data: None
+        self.metadata: Callable[[int, bytes], None] = lambda _time, _document: None
         self.video_track: Track | None = None
         self.audio_track: Track | None = None
+        self.metadata_track: Track | None = None
         self.packets = 0
         self.arrived = 0
 
@@ -104,10 +110,19 @@ class Stream:
                 offer.sound.depacketizer(self.sound),
             )
             self._routes[await client.setup(offer.audio, 2)] = self.audio_track
+        if offer.metadata is not None:
+            await self._set_up_metadata(client, offer.metadata)
         await client.play(offer.description)
         self._keep_alive = asyncio.create_task(client.keep_alive(), name="rtsp keep-alive")
         self._keep_alive.add_done_callback(self._kept_alive)
         return client
+
+    async def _set_up_metadata(self, client: RtspClient, media: sdp.Media) -> None:
+        """A camera that offers metadata and then refuses it still gives its picture."""
+        with suppress(StreamNotFound, StreamUnsupported, StreamProtocolError):
+            channel = await client.setup(media, 4)
+            track = Track(media.payload_type, media.clock_rate, MetadataDepacketizer(self.metadata))
+            self.metadata_track = self._routes[channel] = track
 
     def _kept_alive(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and self._client is not None:

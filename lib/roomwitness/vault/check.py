@@ -15,9 +15,9 @@ from pathlib import Path
 from . import files
 from .errors import StoreError
 from .keys import KeyStore, Wraps
+from .records import file_name
 from .writer import PART, TAIL
 
-_SUFFIX = ".mp4.age"
 # A finding's row is named by its first column.
 _SQL = {
     "index-references": (
@@ -135,7 +135,7 @@ def _folders(
         return
     for recording_id, ended in known.items():
         listed = {
-            row[0] + _SUFFIX: row[1:]
+            file_name(row[0]): row[1:]
             for row in db.execute(
                 "SELECT id, bytes, sha256 FROM segment WHERE recording = ?", (recording_id,)
             )

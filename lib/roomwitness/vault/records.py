@@ -6,6 +6,29 @@ from pathlib import Path
 
 from roomwitness.policy.words import GapCause
 
+# What a file holds is told by its name, so that it is known even where its row was lost.
+_METADATA = "-metadata"
+_SUFFIXES = (".mp4.age", ".ndjson.age")
+
+
+def segment_id(start: datetime, mark: str, *, metadata: bool = False) -> str:
+    """A segment's id: its start in Unix milliseconds, a random mark, and what it holds."""
+    return f"{round(start.timestamp() * 1000):015d}-{mark}{_METADATA if metadata else ''}"
+
+
+def file_name(identifier: str) -> str:
+    """Name of a segment's file."""
+    return identifier + _SUFFIXES[identifier.endswith(_METADATA)]
+
+
+def segment_of(name: str) -> str | None:
+    """Id of the segment whose file has this name."""
+    for suffix in _SUFFIXES:
+        identifier = name.removesuffix(suffix)
+        if identifier != name and file_name(identifier) == name:
+            return identifier
+    return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
@@ -59,6 +82,11 @@ class Segment:
     clock_source: str | None = None
     host_steps: int = 0
     recovered: bool = False
+
+    @property
+    def metadata(self) -> bool:
+        """Whether it holds the camera's metadata: ``frames`` then counts documents."""
+        return self.id.endswith(_METADATA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

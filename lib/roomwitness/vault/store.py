@@ -1,6 +1,7 @@
 """The vault: what the conductor keeps meetings, recordings and segments in.
 
-Layout: ``index.db``; ``segments/<recording>/<start ms>-<segment>.mp4.age``. The key stores are
+Layout: ``index.db``; ``segments/<recording>/<start ms>-<segment>.mp4.age`` (and, of a camera's
+metadata, ``...-metadata.ndjson.age``). The key stores are
 elsewhere (see keys.py). All methods block on disk and may be called from any thread.
 """
 
@@ -27,11 +28,20 @@ from .errors import (
 from .freeze import Freeze
 from .index import Index
 from .keys import KeyStore, Wraps, new_recording_key
-from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment
+from .records import (
+    ClockEvent,
+    Gap,
+    Receipt,
+    Recording,
+    Recovered,
+    Segment,
+    file_name,
+    segment_id,
+    segment_of,
+)
 from .writer import PART, TAIL, SegmentWriter
 
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
-_SUFFIX = ".mp4.age"
 # Recording stops while this much is left: erasing, holding and the custody log need some room.
 MIN_FREE_BYTES = 64 << 20
 
@@ -60,7 +70,7 @@ class Vault:
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
-        return self._segments / recording_id / f"{segment_id}{_SUFFIX}"
+        return self._segments / recording_id / file_name(segment_id)
 
     def open(self) -> None:
         """Open the index and the key stores.
@@ -136,8 +146,10 @@ class Vault:
         """The meeting's recordings; none once it is erased."""
         return self._index.recordings(meeting_id)
 
-    def segment_writer(self, recording_id: str, start: datetime) -> SegmentWriter:
-        """Open a new segment.
+    def segment_writer(
+        self, recording_id: str, start: datetime, *, metadata: bool = False
+    ) -> SegmentWriter:
+        """Open a new segment, or a file of the camera's metadata beside one.
 
         Raises:
             KeyMissing: no such recording.
@@ -146,10 +158,10 @@ class Vault:
         recording = self._index.recording(recording_id)
         if recording is None:
             raise KeyMissing("no such recording")
-        segment_id = f"{round(start.timestamp() * 1000):015d}-{secrets.token_hex(4)}"
+        identifier = segment_id(start, secrets.token_hex(4), metadata=metadata)
         return SegmentWriter(
-            self._path(recording_id, segment_id),
-            segment_id,
+            self._path(recording_id, identifier),
+            identifier,
             recording_id,
             age.Recipient.from_string(recording.recipient),
             self._index.add_segment,
@@ -161,8 +173,12 @@ class Vault:
             raise VaultFull("the disk's last room is kept for erasure and the custody log")
 
     def segments(self, recording_id: str) -> list[Segment]:
-        """The committed segments in order of time."""
-        return self._index.segments(recording_id)
+        """The committed segments of media in order of time."""
+        return [s for s in self._index.segments(recording_id) if not s.metadata]
+
+    def metadata(self, recording_id: str) -> list[Segment]:
+        """The committed files of the camera's metadata in order of time."""
+        return [s for s in self._index.segments(recording_id) if s.metadata]
 
     def add_gap(self, gap: Gap) -> None:
         """Keep a gap."""
@@ -228,24 +244,23 @@ class Vault:
             return
         for unfinished in folder.glob(f"*{files.NEW}"):
             unfinished.unlink()
-        listed = {segment.id for segment in self.segments(recording.id)}
+        listed = {segment.id for segment in self._index.segments(recording.id)}
         names = {
-            path.name.removesuffix(suffix)
+            found_id
             for path in folder.iterdir()
-            for suffix in (_SUFFIX + PART, _SUFFIX + TAIL, _SUFFIX)
-            if path.name.endswith(suffix)
+            if (found_id := segment_of(path.name.removesuffix(PART).removesuffix(TAIL)))
         }
-        for segment_id in sorted(names):
-            path = self._path(recording.id, segment_id)
-            if segment_id in listed:
+        for identifier in sorted(names):
+            path = self._path(recording.id, identifier)
+            if identifier in listed:
                 for suffix in (TAIL, PART):
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
                 continue
-            start = datetime.fromtimestamp(int(segment_id.split("-")[0]) / 1000, UTC)
+            start = datetime.fromtimestamp(int(identifier.split("-")[0]) / 1000, UTC)
             try:
                 segment = recovery.reseal(
                     path,
-                    segment_id,
+                    identifier,
                     recording.id,
                     start,
                     self._identity(recording.id),
@@ -382,7 +397,7 @@ class Vault:
         """
         found = set()
         for recording in self._index.recordings():
-            for segment in self.segments(recording.id):
+            for segment in self._index.segments(recording.id):
                 if stop():
                     return []
                 if files.sha256(segment.path) != segment.sha256:
@@ -395,7 +410,7 @@ class Vault:
         found = [f"key-missing meeting={meeting_id}" for meeting_id in self.lost_keys()]
         for recording in self._index.recordings():
             folder = self._segments / recording.id
-            segments = self.segments(recording.id)
+            segments = self._index.segments(recording.id)
             for segment in segments:
                 size = segment.path.stat().st_size if segment.path.exists() else None
                 if size != segment.bytes:

@@ -102,6 +102,11 @@ class CameraSession:
         """Begin a segment (SegmentSink)."""
         return _VaultSegment(self._vault.segment_writer(self.recording_id, start), self._count)
 
+    def open_metadata(self, start: datetime) -> _VaultSegment:
+        """Begin a file of the camera's metadata (SegmentSink)."""
+        writer = self._vault.segment_writer(self.recording_id, start, metadata=True)
+        return _VaultSegment(writer, lambda: None)
+
     def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
         """Declare a missing interval (SegmentSink)."""
         self._vault.add_gap(

@@ -48,10 +48,18 @@ class MemorySegment:
 
 
 @dataclass
+class MetadataSink:
+    closed: list[MemorySegment]
+    full: bool = False
+
+
+@dataclass
 class MemorySink:
     full: bool = False
     opened: list[MemorySegment] = field(default_factory=list)
     closed: list[MemorySegment] = field(default_factory=list)
+    beside: list[MemorySegment] = field(default_factory=list)
+    metadata: list[MemorySegment] = field(default_factory=list)
     gaps: list[tuple[datetime, datetime, GapCause, int]] = field(default_factory=list)
     statuses: list[CaptureStatus] = field(default_factory=list)
     clocks: list[ClockEvent] = field(default_factory=list)
@@ -62,6 +70,10 @@ class MemorySink:
         segment = MemorySegment(self, start)
         self.opened.append(segment)
         return segment
+
+    def open_metadata(self, start: datetime) -> MemorySegment:
+        self.beside.append(MemorySegment(MetadataSink(self.metadata), start))  # type: ignore[arg-type]
+        return self.beside[-1]
 
     def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
         if self.full:

@@ -219,3 +219,20 @@ def test_an_erasure_finished_by_a_later_try_removes_strays(place: Place) -> None
     assert not stray.exists()
     assert vault.meetings()[0].state is MeetingState.REVIEW
     vault.close()
+
+
+def test_metadata_is_made_whole_after_a_kill_as_its_segment_is(place: Place) -> None:
+    vault = place.open()
+    recording = begin(vault)
+    writer = vault.segment_writer(recording.id, T, metadata=True)
+    writer.write(b"line\n")
+    writer.flush()
+    vault.close()  # And nothing more: as after a kill.
+    vault = place.open()
+    assert len(vault.recover()) == 1
+    (found,) = vault.metadata(recording.id)
+    assert (b"".join(vault.read_segment(found)), found.recovered) == (b"line\n", True)
+    assert vault.segments(recording.id) == []
+    vault.end_recording(recording.id, T + timedelta(minutes=1))
+    assert vault.check() == []
+    vault.close()

@@ -1,6 +1,7 @@
 """Whole lives of meetings: a real camera, a real vault, the clock on the wall."""
 
 import asyncio
+import hashlib
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from roomwitness.policy.words import GapCause, HoldKind, MeetingState
 from roomwitness.vault.age import Identity
 from roomwitness.vault.errors import KeyMissing
 from roomwitness.witness import LegalFile, Witness
-from tests.camera import Camera
+from tests.camera import Camera, CameraConfig
 from tests.lib.capture.memory import decode
 
 from .house import POLICY, House, booking, now, until
@@ -229,3 +230,42 @@ async def test_the_cameras_clock_is_in_index_and_custody_log(camera: Camera, hou
     ended = next(e for e in house.entries() if e["kind"] == "recording_ended")
     assert ended["clock_offset_start_s"] == pytest.approx(-7200, abs=0.5)
     assert ended["clock_offset_end_s"] == pytest.approx(-7200, abs=0.5)
+
+
+async def test_metadata_is_encrypted_listed_and_erased_with_its_recording(house: House) -> None:
+    config = CameraConfig(width=160, height=96, gop=5, metadata=True)
+    async with Camera(config) as camera:
+        witness = await house.started(house.room(camera.source(), bound=False))
+        meeting = await witness.start_meeting("r1")
+        await until(lambda: witness.status("r1").segments >= 2)
+        await witness.stop_meeting("r1")
+        vault = house.vault()
+        (recording,) = vault.recordings(meeting)
+        media, files = vault.segments(recording.id), vault.metadata(recording.id)
+        assert [f.start for f in files] == [s.start for s in media]
+        assert files[0].path.name.endswith("-metadata.ndjson.age")
+        assert hashlib.sha256(files[0].path.read_bytes()).hexdigest() == files[0].sha256
+        plain = b"".join(vault.read_segment(files[0]))
+        assert len(plain.splitlines()) == files[0].frames + 1
+        assert b"MetadataStream" in plain
+        assert vault.check() == []
+        everything = b"".join(p.read_bytes() for p in house.root.rglob("*") if p.is_file())
+        assert b"MetadataStream" not in everything
+        await until(lambda: witness.status("r1").last_receipt)
+        assert not any(f.path.exists() for f in files)
+        assert vault.metadata(recording.id) == []
+        vault.close()
+        await witness.stop()
+
+
+async def test_a_sound_that_cannot_be_recorded_is_a_problem_and_the_picture_goes_on(
+    house: House,
+) -> None:
+    async with Camera(CameraConfig(width=160, height=96, gop=5, sound="g726")) as camera:
+        witness = await house.started(house.room(camera.source(), bound=False))
+        await witness.start_meeting("r1")
+        await until(lambda: witness.status("r1").segments >= 1)
+        problems = [p for p in witness.problems() if p.key == "sound_unsupported"]
+        assert [(p.camera_id, p.placeholders) for p in problems] == [("c1", {"codec": "G726-32"})]
+        assert witness.status("r1").recording
+        await witness.stop()
