@@ -42,15 +42,16 @@ def async_show(hass: HomeAssistant, entry: WitnessConfigEntry, problems: Iterabl
     wanted = {_id(problem): problem for problem in problems}
     registry = ir.async_get(hass)
     shown = {
-        issue_id
+        issue_id: issue.translation_placeholders
         for (domain, issue_id), issue in registry.issues.items()
         if domain == DOMAIN and issue.active
     }
-    for issue_id in shown - wanted.keys():
+    for issue_id in shown.keys() - wanted.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
     for issue_id, problem in wanted.items():
-        if issue_id not in shown:
-            _create(hass, issue_id, problem.key, _placeholders(entry, problem))
+        placeholders = _placeholders(entry, problem)
+        if issue_id not in shown or shown[issue_id] != placeholders:
+            _create(hass, issue_id, problem.key, placeholders)
 
 
 def _id(problem: Problem) -> str:

@@ -160,10 +160,22 @@ async def test_a_backup_that_carries_a_key_is_told_until_somebody_answers_for_it
     issue = issues[DOMAIN, "backups_carry_keys"]
     assert issue.is_fixable
     ((backup_id, _),) = (await manager.async_get_backups())[0].items()
-    assert issue.translation_placeholders is not None
+    first_told = issue.translation_placeholders
+    assert first_told is not None
     assert backup_id in issue.translation_placeholders["backups"]
+    await take(manager, "another, while nothing was held")
+    await call(hass, "start")
+    await call(hass, "report_threat")
+    await take(manager, "while held again")
+    await hass.async_block_till_done(wait_background_tasks=True)
     last = hass.states.get(LAST)
     assert last is not None
+    await call(hass, "stop")
+    await call(hass, "release", reason="Decision 14")
+    await until(
+        hass,
+        lambda: issues[DOMAIN, "backups_carry_keys"].translation_placeholders != first_told,
+    )
     file = (await receipt(hass, last.attributes["receipt"]))["file"]
     assert backup_id in file.partition("c2sp.org/tlog-proof")[0]
     client = await hass_client()

@@ -124,3 +124,14 @@ def test_no_page_reads_what_it_does_not_show(index: Index) -> None:
     for step in seen:
         assert "USING INDEX" in step or "USING COVERING INDEX" in step, step
         assert "TEMP B-TREE" not in step, step
+
+
+@given(st.floats(allow_nan=False), st.text(st.characters(codec="utf-8", exclude_characters=":")))
+def test_a_key_is_read_as_it_was_written(time: float, name: str) -> None:
+    assert listing.read_key(listing.write_key((time, name))) == (time, name)
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "x:y"])
+def test_what_is_no_key_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"key|float"):
+        listing.read_key(text)

@@ -1,6 +1,8 @@
 """Erasures together: receipts that verify, failures that are told, kills that change nothing."""
 
 import json
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -289,3 +291,25 @@ def test_what_contradicts_itself_at_start_is_named(desk: Desk) -> None:
     desk.vault.release_meeting("m1")
     assert desk.vault.broken() == []
     desk.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_disk_that_turned_read_only(tmp_path: Path) -> None:
+    """The real thing: the key goes at once, the files when the disk can be written again."""
+    disk = tmp_path / "vault" / "segments"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
+    try:
+        desk = Desk(tmp_path)
+        due = desk.meeting("m1")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        assert desk.erasures.run([due], T) == []
+        assert [p.key for p in desk.erasures.problems()] == ["erasure_failed"]
+        assert list(disk.iterdir())
+        assert not desk.vault.has_key(desk.vault.recordings("m1")[0].id)
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        assert len(desk.erasures.run([due], T + timedelta(seconds=2))) == 1
+        assert not list(disk.iterdir())
+        desk.close()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
