@@ -243,6 +243,9 @@ def test_every_error_and_problem_has_its_words() -> None:
     problems = {
         *("camera_unreachable", "camera_auth_failed", "stream_not_found", "stream_unsupported"),
         *(
+            "keyframe_undecodable",
+            "sound_missing",
+            "disk_short",
             "stream_silent",
             "stream_stalled",
             "stream_no_keyframe",

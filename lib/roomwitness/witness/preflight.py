@@ -1,43 +1,76 @@
-"""Preflight: some minutes before a meeting each camera is asked for a picture."""
+"""Preflight: from some minutes before a meeting until it begins, everything is tried."""
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 from roomwitness.capture import CaptureError, CaptureHost, StreamSource, probe
+from roomwitness.errors import WitnessError
 
+from . import checks
 from .config import RoomConfig
 from .status import Problem
 
+_EVERY_S = 60.0
+
 
 class Preflight:
-    """Checks rooms in the background and remembers what was wrong until the next check."""
+    """Checks rooms in the background, again and again while the meeting is still ahead.
 
-    def __init__(self, host: CaptureHost, checked: Callable[[str], None]) -> None:
+    So what was mended in time is no problem any more, and what breaks late still is one.
+    ``free_bytes`` is the room left on the vault's disk; it blocks.
+    """
+
+    def __init__(
+        self,
+        host: CaptureHost,
+        free_bytes: Callable[[], int],
+        checked: Callable[[str], None],
+        every_s: float = _EVERY_S,
+    ) -> None:
         self._host = host
+        self._free_bytes = free_bytes
         self._checked = checked
+        self._every_s = every_s
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, room: RoomConfig) -> None:
-        """Check this room's cameras now; ``checked(room_id)`` is called when that is done."""
-        task = asyncio.create_task(self._check(room), name="roomwitness preflight")
+    def begin(self, room: RoomConfig, length: timedelta) -> None:
+        """Check this room for a meeting of that length; ``checked(room_id)`` after each round."""
+        self.forget(room.id)
+        task = asyncio.create_task(self._repeat(room, length), name="roomwitness preflight")
         self._tasks[room.id] = task
 
-    async def _check(self, room: RoomConfig) -> None:
+    async def _repeat(self, room: RoomConfig, length: timedelta) -> None:
+        while True:
+            self._problems[room.id] = await self._check(room, length)
+            self._checked(room.id)
+            await asyncio.sleep(self._every_s)
+
+    async def _check(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         keys = await asyncio.gather(*(self._camera(camera.source) for camera in room.cameras))
-        self._problems[room.id] = tuple(
+        found = [
             Problem(key=key, room_id=room.id, camera_id=camera.id)
             for key, camera in zip(keys, room.cameras, strict=True)
             if key is not None
-        )
-        self._checked(room.id)
+        ]
+        needed = checks.needed_bytes(len(room.cameras), length)
+        try:
+            free = await asyncio.to_thread(self._free_bytes)
+        except OSError, WitnessError:
+            return tuple(found)  # The disk is gone: the conductor's own work says so.
+        if free < needed:
+            sizes = {"needed": f"{needed / 1e9:.1f}", "free": f"{free / 1e9:.1f}"}
+            found.append(Problem(key="disk_short", room_id=room.id, placeholders=sizes))
+        return tuple(found)
 
     async def _camera(self, source: StreamSource) -> str | None:
         try:
-            await asyncio.wrap_future(self._host.submit(probe(source)))
+            info = await asyncio.wrap_future(self._host.submit(probe(source)))
         except CaptureError as err:
             return err.key
-        return None
+        broken = await asyncio.to_thread(checks.undecodable, info)
+        return broken or checks.without_sound(info, wanted=source.audio)
 
     def problems(self, room_id: str) -> tuple[Problem, ...]:
         """What the last check found."""

@@ -95,7 +95,8 @@ class Upkeep:
             if meeting is None or (starts and room.legal_file.missing):
                 continue
             if isinstance(step.event, events.Preflight):
-                self._preflight.begin(room)
+                end = meeting.planned_end or meeting.planned_start
+                self._preflight.begin(room, end - meeting.planned_start)
             elif starts or isinstance(step.event, events.Cancel):
                 self._preflight.forget(room.id)
             await self.apply(meeting, step.event, now, room)
