@@ -28,7 +28,7 @@ sys.path[:] = [path for path in sys.path if path.rstrip("/") != source]
 def tell():
     (config / "loaded").write_text(sys.modules["roomwitness"].__file__)
 atexit.register(tell)
-sys.argv = ["hass", "-c", str(config)]
+sys.argv = ["hass", "-c", str(config), "--skip-pip"]
 runpy.run_module("homeassistant", run_name="__main__")
 """
 

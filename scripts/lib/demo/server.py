@@ -6,13 +6,17 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from .place import TOP, Place
 
 _PR_SET_PDEATHSIG = 1
+_PATH = (str(TOP / "lib"), str(TOP), str(Path(__file__).with_name("voice")))
 _STOP_S = 20.0
+# Home Assistant that lives so short so often does not come up at all.
+_SHORT_LIFE_S, _SHORT_LIVES = 15.0, 3
 
 
 def _die_with_parent() -> None:
@@ -30,6 +34,7 @@ async def _start(log: Path, *command: str, ready: bool = False) -> asyncio.subpr
             start_new_session=True,
             preexec_fn=_die_with_parent,
             cwd=TOP,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_PATH)},
         )
     if ready:
         assert process.stdout is not None
@@ -59,6 +64,8 @@ class Server:
         self._cameras: list[asyncio.subprocess.Process] = []
         self._keeper: asyncio.Task[None] | None = None
         self._hass: asyncio.subprocess.Process | None = None
+        self._owner = asyncio.current_task()
+        self.failure: str | None = None
 
     async def start(self) -> None:
         """Start the cameras, then Home Assistant; does not wait for its page."""
@@ -77,14 +84,23 @@ class Server:
 
     async def _keep(self) -> None:
         hass = Path(sys.executable).with_name("hass")
+        lives = 0
         while True:
-            self._hass = await _start(
-                self._place.log, sys.executable, str(hass), "-c", str(self._place.config)
-            )
+            began = time.monotonic()
+            # What it needs is in uv.lock: it shall fetch and compile nothing by itself.
+            command = (sys.executable, str(hass), "-c", str(self._place.config), "--skip-pip")
+            self._hass = await _start(self._place.log, *command)
             self._place.running.write_text(str(self._hass.pid))
             code = await self._hass.wait()
+            lives = lives + 1 if time.monotonic() - began < _SHORT_LIFE_S else 0
+            if lives == _SHORT_LIVES:
+                break
             print(f"Home Assistant ended (code {code}); starting it again", flush=True)
             await asyncio.sleep(1)
+        tail = "".join(self._place.log.read_text(errors="replace").splitlines(True)[-15:])
+        self.failure = f"Home Assistant ends as soon as it starts ({code}); its log says:\n{tail}"
+        if self._owner is not None:
+            self._owner.cancel()
 
     async def stop(self) -> None:
         """End everything that was started."""
@@ -103,5 +119,9 @@ async def running(place: Place) -> AsyncIterator[Server]:
     try:
         await server.start()
         yield server
+    except asyncio.CancelledError:
+        if server.failure is not None:
+            raise SystemExit(f"error: {server.failure}") from None
+        raise
     finally:
         await asyncio.shield(server.stop())
