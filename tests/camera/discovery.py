@@ -39,9 +39,11 @@ class Discovery(asyncio.DatagramProtocol):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(("", port))
         self.port = sock.getsockname()[1]
-        with contextlib.suppress(OSError):  # Without multicast on this network.
-            member = struct.pack("4s4s", socket.inet_aton(GROUP), socket.inet_aton(self._host))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        # Also where this machine's own probes go, which is rarely the loopback.
+        for interface in (self._host, "0.0.0.0"):
+            with contextlib.suppress(OSError):  # Without multicast on this network.
+                member = struct.pack("4s4s", socket.inet_aton(GROUP), socket.inet_aton(interface))
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self, sock=sock)
 
@@ -54,6 +56,8 @@ class Discovery(asyncio.DatagramProtocol):
         found = re.search(r"MessageID[^>]*>([^<]+)<", text)
         if "Probe" not in text or "ProbeMatch" in text or found is None:
             return
+        if self._host.startswith("127.") and not _is_here(addr[0]):
+            return  # Nobody else could reach us there.
         answer = _MATCH.format(
             message=uuid.uuid4(),
             relates=found[1],
@@ -69,3 +73,13 @@ class Discovery(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+
+
+def _is_here(address: str) -> bool:
+    """Whether the address is one of this machine's: to itself it talks from that address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((address, 9))
+        except OSError:
+            return False
+        return bool(sock.getsockname()[0] == address)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .client import Client
+from .client import Answer, Client
 from .place import Place
 
 ENTRIES = "/api/config/config_entries/flow"
@@ -33,8 +33,13 @@ async def set_up(client: Client, place: Place, say: Callable[[str], None]) -> No
     entry_id = await _site(client, place)
     cameras = []
     for camera in place.cameras:
-        say(f"camera {camera.name}")
-        cameras.append(await _camera(client, entry_id, camera.name, camera.onvif_port))
+        name, port = camera.name, camera.onvif_port
+        try:
+            cameras.append(await _camera(client, entry_id, name, port, _found(port)))
+            say(f"camera {name}, found on the network")
+        except NotFound:
+            cameras.append(await _camera(client, entry_id, name, port, {"next_step_id": "onvif"}))
+            say(f"camera {name}, by its address (this network has no multicast)")
     say("rooms")
     await _room(
         client,
@@ -71,7 +76,24 @@ def _suggested(shown: dict[str, Any]) -> dict[str, object]:
     return {f["name"]: f["default"] for f in shown["data_schema"] if "default" in f}
 
 
-async def _camera(client: Client, entry_id: str, name: str, port: int) -> str:
+class NotFound(Exception):
+    """The camera is not among those that answered."""
+
+
+def _found(port: int) -> Callable[[dict[str, Any]], dict[str, object]]:
+    """Pick the camera of that port from what answered on the network."""
+
+    def pick(shown: dict[str, Any]) -> dict[str, object]:
+        if shown["step_id"] == "discovered":
+            for option in shown["data_schema"][0]["selector"]["select"]["options"]:
+                if option["label"].endswith(f"(127.0.0.1:{port})"):
+                    return {"found": option["value"]}
+        raise NotFound
+
+    return pick
+
+
+async def _camera(client: Client, entry_id: str, name: str, port: int, how: Answer) -> str:
     address: dict[str, object] = {
         "host": "127.0.0.1",
         "port": port,
@@ -82,7 +104,8 @@ async def _camera(client: Client, entry_id: str, name: str, port: int) -> str:
     def details(shown: dict[str, Any]) -> dict[str, object]:
         return {**_suggested(shown), "name": name, "audio": True}
 
-    await client.flow(SUBENTRIES, [entry_id, "camera"], {"next_step_id": "onvif"}, address, details)
+    way: list[Answer] = [{"next_step_id": "discovered"}, how] if callable(how) else [how]
+    await client.flow(SUBENTRIES, [entry_id, "camera"], *way, address, details)
     return await _subentry(client, entry_id, name)
 
 
