@@ -60,12 +60,10 @@ class Demo:
         return found
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    home = tmp_path_factory.mktemp("demo") / "home"
-    port = free_port()
+def launch(*words: str | Path, home: Path, port: int = 0) -> Demo:
+    """Start ``scripts/demo`` and read what it prints."""
     process = subprocess.Popen(
-        [TOP / "scripts" / "demo", "--home", home, "--port", str(port)],
+        [TOP / "scripts" / "demo", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -80,6 +78,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             found.printed.append(line)
 
     threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    home = tmp_path_factory.mktemp("demo") / "home"
+    port = free_port()
+    found = launch("--home", home, "--port", str(port), home=home, port=port)
+    process = found.process
     try:
         found.wait_for("Ctrl-C ends the demo", 240)
         yield found

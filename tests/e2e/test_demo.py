@@ -6,14 +6,23 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
 from demo.client import Client
+from roomwitness.vault.inspect import inspect
+from tests.peers import free_port
 
-from .conftest import TOP, Demo, in_thread
+from .conftest import TOP, Demo, in_thread, launch
 
 pytestmark = pytest.mark.timeout(400)
+
+
+def start(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A start that is refused."""
+    command = [TOP / "scripts" / "demo", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 async def set_language(url: str, language: str) -> None:
@@ -81,6 +90,28 @@ def test_no_traceback_of_ours_is_in_the_log(demo: Demo) -> None:
     assert not ours, ours[0]
 
 
+def test_only_this_machine_reaches_it(demo: Demo) -> None:
+    own = demo.processes()
+    listening = [
+        c.laddr
+        for c in psutil.net_connections("tcp")
+        if c.pid in own and c.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 5, "Home Assistant's page; ONVIF and RTSP of two cameras"
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_the_cameras_were_found_on_the_network_or_it_is_said(demo: Demo) -> None:
+    found = re.findall(r"camera Room 1[24] \w+, (found on the network|by its address)", demo.text)
+    assert len(found) == 2, demo.text
+
+
+def test_nothing_is_fetched_or_compiled_at_run_time(demo: Demo) -> None:
+    assert "Skipping pip installation" in demo.log()
+    errors = re.findall(r"(?m)^\S+ \S+ (?:ERROR|CRITICAL) .*", demo.log())
+    assert not errors, errors
+
+
 def test_check_walks_both_meetings_against_the_running_server(demo: Demo) -> None:
     check = subprocess.run(
         [TOP / "scripts" / "demo", "--check", "--home", demo.home],
@@ -93,13 +124,23 @@ def test_check_walks_both_meetings_against_the_running_server(demo: Demo) -> Non
     assert check.stdout.count(" ok ") >= 20
 
 
+def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) -> None:
+    done = start("--home", demo.home)
+    assert done.returncode != 0
+    assert f"the demo runs here already: open {demo.url}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    done = start("--fresh", "--home", tmp_path)
+    assert done.returncode != 0
+    assert "holds something else" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
 def test_a_second_demo_on_the_same_port_is_refused_clearly(demo: Demo, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [TOP / "scripts" / "demo", "--home", tmp_path / "other", "--port", str(demo.port)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = start("--home", tmp_path / "other", "--port", str(demo.port))
     assert done.returncode != 0
     assert f"port {demo.port} is taken" in done.stderr
     assert "Traceback" not in done.stderr
@@ -110,20 +151,24 @@ def test_ctrl_c_ends_all_that_it_started_and_a_second_start_takes_seconds(demo: 
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(60) == 0
     assert demo.processes() == []
-    began = time.monotonic()
-    with subprocess.Popen(
-        [TOP / "scripts" / "demo", "--home", demo.home],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as again:
-        assert again.stdout is not None
-        lines = []
-        for line in again.stdout:
-            lines.append(line)
-            if "Ctrl-C ends the demo" in line:
-                break
-        assert "onboarding" not in "".join(lines), "it was set up before"
-        print(f"second start: {time.monotonic() - began:.1f} s")
-        again.send_signal(signal.SIGINT)
-        assert again.wait(60) == 0
+    held = vault(demo)["hold"]
+    assert held
+    port = free_port()
+    again = launch("--home", demo.home, "--port", str(port), home=demo.home)
+    try:
+        again.wait_for("Ctrl-C ends the demo", 90)
+        assert "onboarding" not in again.text, "it was set up before"
+        assert f"http://127.0.0.1:{port}/room-witness" in again.text, "it moved"
+        assert [h["id"] for h in vault(demo)["hold"]] == [h["id"] for h in held]
+        assert len(demo.processes()) >= 4
+    finally:
+        again.process.kill()  # No time to clean up: the kernel ends the others.
+        again.process.wait(60)
+    end = time.monotonic() + 60
+    while demo.processes():
+        assert time.monotonic() < end, "something was left behind"
+        time.sleep(0.2)
+
+
+def vault(demo: Demo) -> dict[str, list[dict[str, object]]]:
+    return inspect(demo.home / "config" / "room_witness" / "vault")

@@ -3,26 +3,29 @@
 import argparse
 import asyncio
 import contextlib
-import shutil
 import signal
 import time
 from pathlib import Path
 
 from . import bookings, check, files, setup
-from .client import Client, until
-from .place import HOME, Place, is_free
+from .client import Client, Refused, until
+from .place import HOME, Place, empty, is_ours, locked
 from .server import running
 
+# Held by a check while it walks.
+_CHECKS = "check.lock"
 _WHAT = """
 Open  {url}/room-witness   (user demo, password demo)
 
   Room 12  is bound to its calendar. A booking begins at {first:%H:%M:%S}: its state goes to
            recording and the lamp goes on. Press "Report threat" and it is held as evidence.
            The next booking begins at {second:%H:%M:%S}. Leave it alone: {review} s after its end
-           it is erased, and "Last erasure" has the receipt.
+           it is erased, and "Last erasure" has the receipt. A visit follows every three minutes.
   Room 14  is driven by automations made from the blueprints: its calendar begins a meeting at
            {other:%H:%M:%S}, the wall switch reports a threat.
 
+  The cameras, for any video player: {streams}
+  (user camera, password "demo password").
   Everything is in {home}; Home Assistant's log is {log}.
   The custodian's identity, with which evidence opens, is in {identity} (only in a demo!).
   scripts/demo --check, in another terminal, walks two meetings by itself.
@@ -61,15 +64,15 @@ async def _run(place: Place, ended: asyncio.Event) -> None:
     async with running(place), Client(place.url) as client:
         await _prepare(place, client)
         await bookings.clear(client)
-        first = await bookings.book(client, "calendar.room_12", 30, 150)
-        second = await bookings.book(client, "calendar.room_12", 180, 240)
-        other = await bookings.book(client, "calendar.room_14", 45, 165)
+        begin = await bookings.top_up(client)
+        first, second, *_ = (start.astimezone() for start in begin["calendar.room_12"])
         print(
             _WHAT.format(
                 url=place.url,
-                first=first.astimezone(),
-                second=second.astimezone(),
-                other=other.astimezone(),
+                first=first,
+                second=second,
+                other=begin["calendar.room_14"][0].astimezone(),
+                streams=" ".join(f"rtsp://127.0.0.1:{c.rtsp_port}/stream" for c in place.cameras),
                 review=setup.REVIEW_SECONDS,
                 home=place.home,
                 log=place.log,
@@ -77,19 +80,27 @@ async def _run(place: Place, ended: asyncio.Event) -> None:
             ),
             flush=True,
         )
-        await ended.wait()
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), 10)
+            # A check has the calendars for itself while it walks.
+            with locked(place.home, _CHECKS) as nobody, contextlib.suppress(OSError, Refused):
+                if nobody and await client.running():
+                    await bookings.top_up(client)
 
 
-async def _check(place: Place) -> bool:
+async def _check(place: Place, *, start: bool) -> bool:
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(place.url))
-        if not (place.is_running() and await client.answers()):
+        if start:
             await stack.enter_async_context(running(place))
         await _prepare(place, client)
+        if not stack.enter_context(locked(place.home, _CHECKS)):
+            raise SystemExit("error: another check walks here now")
         return await check.walk(place, client)
 
 
-async def _until_told(work: asyncio.Task[bool | None], ended: asyncio.Event) -> bool:
+async def _until_told(work: asyncio.Future[bool | None], ended: asyncio.Event) -> bool:
     """Run the work; Ctrl-C or a TERM ends it, cleanly."""
 
     def stop() -> None:
@@ -104,30 +115,45 @@ async def _until_told(work: asyncio.Task[bool | None], ended: asyncio.Event) -> 
     try:
         return await work is not False
     except asyncio.CancelledError:
-        return True
+        return False
 
 
 async def _main(args: argparse.Namespace) -> bool:
     home = args.home.resolve()
-    place = Place.load(home)
-    if place is not None and args.port is not None and args.port != place.port:
-        place = None
-        args.fresh = True
-    known = place is not None and place.is_running()
-    if args.fresh and not (known and args.check):
-        place = None
-    if place is None:
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        place = Place.new(home, args.port or 8123)
-        files.write(place)
-    if not (args.check and known) and not is_free(place.port):
-        raise SystemExit(
-            f"error: port {place.port} is taken; another demo? End it, or choose: --port N"
-        )
+    if not is_ours(home):
+        raise SystemExit(f"error: {home} holds something else: name an empty folder")
     ended = asyncio.Event()
-    work = _check(place) if args.check else _run(place, ended)
-    return await _until_told(asyncio.ensure_future(work), ended)
+    with locked(home) as nobody:
+        if nobody:
+            return await _start(home, args, ended)
+    place = Place.load(home)
+    if place is None:
+        raise SystemExit("error: a demo is being set up here: wait until it is ready")
+    if not args.check or args.fresh:
+        raise SystemExit(f"error: the demo runs here already: open {place.url}/room-witness")
+    return await _until_told(asyncio.ensure_future(_check(place, start=False)), ended)
+
+
+async def _start(home: Path, args: argparse.Namespace, ended: asyncio.Event) -> bool:
+    place = None if args.fresh else Place.load(home)
+    if place is None:
+        place = Place.new(home, args.port or 8123)
+        known = False
+    else:
+        place = place.at(args.port or place.port)
+        known = True
+    if (said := place.taken()) is not None:
+        raise SystemExit(f"error: {said}")
+    if not known:  # Also what a first start that was interrupted left.
+        empty(home)
+    files.write(place)
+    if known:
+        place.save()
+    if args.check:
+        return await _until_told(asyncio.ensure_future(_check(place, start=True)), ended)
+    # That Ctrl-C ended it is not a failure.
+    await _until_told(asyncio.ensure_future(_run(place, ended)), ended)
+    return True
 
 
 def main() -> None:

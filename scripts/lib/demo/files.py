@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 from .place import TOP, Place
 
@@ -11,6 +12,7 @@ homeassistant:
   name: Room Witness demo
   unit_system: metric
   country: SE
+  time_zone: {zone}
   external_url: "{url}"
   internal_url: "{url}"
 config:
@@ -47,6 +49,8 @@ template:
             target: {{entity_id: input_boolean.bulb_12}}
 logger:
   default: warning
+  filters:  # A system library that only camera snapshots use; packages are in uv.lock.
+    homeassistant.components.camera.img_util: ["turbojpeg"]
 """
 
 _ROOM = """\
@@ -89,8 +93,8 @@ _ROOM = """\
           target: {{entity_id: {threat}}}
         grid_options: {{columns: 6}}
       - type: tile
-        entity: sensor.{room}_next_booking
-        name: Next booking
+        entity: {next}
+        name: {next_name}
         grid_options: {{columns: 6}}
       - type: tile
         entity: sensor.{room}_evidence_held
@@ -99,10 +103,18 @@ _ROOM = """\
       - type: tile
         entity: sensor.{room}_next_erasure
         name: Next erasure
+        visibility:
+          - condition: state
+            entity: sensor.{room}_next_erasure
+            state_not: [unknown, unavailable]
         grid_options: {{columns: 6}}
       - type: tile
         entity: sensor.{room}_last_erasure
         name: Last erasure
+        visibility:
+          - condition: state
+            entity: sensor.{room}_last_erasure
+            state_not: [unknown, unavailable]
         grid_options: {{columns: 6}}
 """
 
@@ -118,10 +130,15 @@ views:
 
 
 def write(place: Place) -> None:
-    """Write the folder; the integration is linked, so that a changed source is seen."""
+    """Write what is ours in the folder, at each start; what people made in the page stays.
+
+    The integration is linked, so that a changed source is seen.
+    """
     config = place.config
-    write_server(place, _CONFIGURATION.format(url=place.url))
-    (config / "automations.yaml").write_text("[]\n")
+    write_server(place, _CONFIGURATION.format(url=place.url, zone=_zone()))
+    automations = config / "automations.yaml"
+    if not automations.exists():
+        automations.write_text("[]\n")
     (config / "dashboard.yaml").write_text(
         _DASHBOARD
         + _ROOM.format(
@@ -134,6 +151,8 @@ def write(place: Place) -> None:
             threat="button.room_12_report_threat",
             threat_name="Report threat",
             threat_action="button.press",
+            next="sensor.room_12_next_booking",
+            next_name="Next booking",
         )
         + _ROOM.format(
             title="Room 14",
@@ -145,16 +164,25 @@ def write(place: Place) -> None:
             threat="input_button.wall_switch_14",
             threat_name="Wall switch",
             threat_action="input_button.press",
+            next="calendar.room_14",
+            next_name="Its calendar",
         )
     )
-    components = config / "custom_components"
-    components.mkdir()
-    (components / "room_witness").symlink_to(TOP / "custom_components" / "room_witness")
+    link = config / "custom_components" / "room_witness"
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(TOP / "custom_components" / "room_witness")
+
+
+def _zone() -> str:
+    """This machine's time zone, so that the page shows the times that we print."""
+    _, found, name = Path("/etc/localtime").resolve().as_posix().partition("/zoneinfo/")
+    return name if found else "UTC"
 
 
 def write_server(place: Place, configuration: str) -> None:
     """A folder in which Home Assistant starts on the place's port and awaits only its user."""
-    (place.config / ".storage").mkdir(parents=True)
+    (place.config / ".storage").mkdir(parents=True, exist_ok=True)
     (place.config / "configuration.yaml").write_text(configuration)
     _confirm_http(place)
     _skip_onboarding(place)
@@ -180,6 +208,8 @@ def _confirm_http(place: Place) -> None:
 
 def _skip_onboarding(place: Place) -> None:
     """All but the user: the others add integrations that fetch packages and look outside."""
+    if (place.config / ".storage" / "onboarding").exists():
+        return
     _store(place, "onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
 
 
