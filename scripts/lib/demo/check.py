@@ -7,8 +7,12 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from sqlite3 import Error as SqlError
 
 import pyrage
+
+from roomwitness.errors import WitnessError
 
 from . import bookings
 from .client import Client, Refused, until
@@ -18,10 +22,17 @@ from .setup import REVIEW_SECONDS
 
 _ROOM = "sensor.room_12_state"
 _OTHER = "sensor.room_14_state"
+# What is recorded is on disk within a second; the disk and the camera's pace take their share.
+_KILL_COSTS_S = 2.0
+# A tail shorter than a picture's way is not declared as a gap.
+_TAIL_S = 1.0
 
 
 class Failed(Exception):
     """What should be so is not."""
+
+
+_FAILURES = (Failed, Refused, TimeoutError, ValueError, KeyError, OSError, WitnessError, SqlError)
 
 
 def _need(fact: object, text: str) -> None:
@@ -45,7 +56,7 @@ class Walk:
         began = time.monotonic()
         try:
             yield told
-        except (Failed, Refused, TimeoutError, ValueError, OSError) as err:
+        except _FAILURES as err:
             took = time.monotonic() - began
             print(f"{self._number:3} FAILED {took:6.1f} s  {text}: {err}", flush=True)
             raise Failed from err
@@ -75,12 +86,12 @@ async def walk(place: Place, client: Client) -> bool:
     try:
         await _clear(walk)
         calm, other = await _two_rooms_record(walk)
-        await _kill(walk, calm)
+        await _kill(walk, calm, other)
         await _threat_by_wall_switch(walk, other)
-        await _calm_ends(walk, calm)
+        copy = await _calm_ends(walk, calm)
         threat = await _threat_by_button(walk)
         await _held_opens(walk, threat, other)
-        await _calm_is_gone(walk, calm)
+        await _calm_is_gone(walk, copy)
         async with walk.step("the custody log verifies (roomwitness verify-log)") as told:
             told.append(await asyncio.to_thread(walk.evidence.verified_log))
     except Failed:
@@ -101,8 +112,8 @@ async def _clear(walk: Walk) -> None:
 async def _two_rooms_record(walk: Walk) -> tuple[str, str]:
     client = walk.client
     async with walk.step("bookings are made in both calendars"):
-        start = await bookings.book(client, "calendar.room_12", 3, 40)
-        await bookings.book(client, "calendar.room_14", 4, 60)
+        start = await bookings.book(client, "calendar.room_12", 3, 600)
+        await bookings.book(client, "calendar.room_14", 4, 600)
     async with walk.step("room 12 records because its calendar says so") as told:
         await walk.is_(_ROOM, "recording")
         told.append(f"{time.time() - start.timestamp():.1f} s after the booking began")
@@ -128,11 +139,13 @@ async def _grown(walk: Walk, meeting_id: str) -> int:
     return await until(more, "the segments do not grow")
 
 
-async def _kill(walk: Walk, calm: str) -> None:
+async def _kill(walk: Walk, calm: str, other: str) -> None:
     client = walk.client
     await asyncio.sleep(3)
     async with walk.step("kill -9 of Home Assistant in mid-meeting; it starts again") as told:
         pid = int(walk.place.running.read_text())
+        before = walk.evidence.ids()
+        killed = time.time()
         os.kill(pid, signal.SIGKILL)
         await client.forget()
 
@@ -145,12 +158,23 @@ async def _kill(walk: Walk, calm: str) -> None:
         await walk.is_(_ROOM, "recording", seconds=60)
         _need(await walk.meeting(_ROOM) == calm, "room 12 is in another meeting")
 
+        await walk.is_(_OTHER, "recording", seconds=60)
+        _need(await walk.meeting(_OTHER) == other, "room 14 is in another meeting")
+
         async def gap() -> bool:
-            return any(g["cause"] == "restart" for g in walk.evidence.meeting(calm).gaps)
+            both = (walk.evidence.meeting(calm), walk.evidence.meeting(other))
+            return all(any(g["cause"] == "restart" for g in m.gaps) for m in both)
 
         await until(gap, "no gap was declared")
     async with walk.step("the gap is declared with its cause, and nothing else is missing") as told:
-        told.append(_covered(walk.evidence.meeting(calm)))
+        for meeting_id in (calm, other):
+            meeting = walk.evidence.meeting(meeting_id)
+            told.append(_covered(meeting))
+            (gap_,) = [g for g in meeting.gaps if g["cause"] == "restart"]
+            lost = killed - gap_["start"]
+            _need(lost < _KILL_COSTS_S, f"the kill cost {lost:.1f} s that were recorded")
+        gone = before - walk.evidence.ids()
+        _need(not gone, f"{len(gone)} rows of meetings, holds, segments or receipts are gone")
 
 
 def _covered(meeting: Meeting) -> str:
@@ -176,15 +200,27 @@ async def _threat_by_wall_switch(walk: Walk, other: str) -> None:
         await walk.is_("sensor.room_14_evidence_held", str(before + 1))
 
 
-async def _calm_ends(walk: Walk, calm: str) -> None:
+@dataclass(frozen=True)
+class Copy:
+    """What a thief could have taken of a meeting in its review window, and its keys."""
+
+    meeting: Meeting
+    identities: dict[str, str]
+    wraps: list[bytes]
+    segments: list[bytes]
+
+
+async def _calm_ends(walk: Walk, calm: str) -> Copy:
     async with walk.step(
-        "the calm meeting ends with its booking and is in review; the lamp is off"
+        "the calm meeting ends with its shortened booking and is in review; the lamp is off"
     ):
+        await bookings.shorten(walk.client, "calendar.room_12", 2)
         await walk.is_(_ROOM, "review", seconds=90)
         await walk.is_("light.lamp_room_12", "off")
     async with walk.step("before its erasure every segment of it opens and decodes") as told:
         meeting = walk.evidence.meeting(calm)
-        identities, _ = walk.evidence.site_keys(meeting)
+        identities, wraps = walk.evidence.site_keys(meeting)
+        copies = [walk.evidence.path(s).read_bytes() for s in meeting.segments]
         videos = [
             decoded(
                 await asyncio.to_thread(opened, walk.evidence.path(s), identities[s["recording"]])
@@ -193,6 +229,14 @@ async def _calm_ends(walk: Walk, calm: str) -> None:
         ]
         _need(videos, "there are no segments")
         told.append(f"{len(videos)} segments, {sum(v.frames for v in videos)} pictures")
+    async with walk.step("until its deadline its key is only where no backup takes it") as told:
+        found = walk.evidence.where(identities, wraps)
+        told += found
+        _need(found, "the search does not find a key that is there")
+        home = walk.evidence.unheld.parent.name + "/"
+        odd = [name for name in found if not name.startswith(home)]
+        _need(not odd, f"it is also in {', '.join(odd)}")
+    return Copy(meeting, identities, wraps, copies)
 
 
 async def _threat_by_button(walk: Walk) -> str:
@@ -218,9 +262,11 @@ async def _held_opens(walk: Walk, *meetings: str) -> None:
     for meeting_id in meetings:
         async with walk.step("its video decodes to the expected length") as told:
             if meeting_id == meetings[-1]:
+                await bookings.shorten(walk.client, "calendar.room_14", 1)
                 await walk.is_("binary_sensor.room_14_recording", "off", seconds=60)
             meeting = walk.evidence.meeting(meeting_id)
             _need(meeting.segments, "there are no segments")
+            shown = gop = 0.0
             for segment in meeting.segments:
                 data = await asyncio.to_thread(
                     opened, walk.evidence.path(segment), identities[segment["recording"]]
@@ -232,23 +278,21 @@ async def _held_opens(walk: Walk, *meetings: str) -> None:
                     f"{video.seconds:.2f} s of video where {expected:.2f} s are listed",
                 )
                 told.append(f"{video.seconds:.1f} of {expected:.1f} s")
+                shown += video.seconds
+                gop = max(gop, video.longest_gop)
+            missing = sum(g["end"] - g["start"] for g in meeting.gaps)
+            whole = meeting.row["ended"] - meeting.row["started"]
+            rest = whole - missing - shown
+            _need(
+                abs(rest) <= gop + _TAIL_S,
+                f"{rest:.2f} s of {whole:.1f} s are neither video nor a declared gap",
+            )
+            told.append(f"the meeting took {whole:.1f} s, {missing:.1f} s of it declared missing")
 
 
-async def _calm_is_gone(walk: Walk, calm: str) -> None:
+async def _calm_is_gone(walk: Walk, copy: Copy) -> None:
     evidence = walk.evidence
-    meeting = evidence.meeting(calm)
-    if not meeting.recordings:
-        raise Failed("the calm meeting was erased before its keys were looked at")
-    identities, wraps = evidence.site_keys(meeting)
-    copies = {s["id"]: evidence.path(s).read_bytes() for s in meeting.segments}
-    async with walk.step(
-        "until its deadline the calm meeting's key is only where it belongs"
-    ) as told:
-        found = evidence.where(identities, wraps)
-        told += found
-        _need(found, "the search does not find a key that is there")
-        odd = [name for name in found if not name.startswith(".cache/room_witness/")]
-        _need(not odd, f"it is also in {', '.join(odd)}")
+    meeting, calm = copy.meeting, copy.meeting.row["id"]
     async with walk.step("left alone, the calm meeting is erased") as told:
 
         async def receipt() -> object:
@@ -259,15 +303,20 @@ async def _calm_is_gone(walk: Walk, calm: str) -> None:
         late = row["erased_at"] - meeting.row["deadline"]
         told.append(f"receipt {row['id'][:8]}, decision {row['decision']}, {late:.1f} s late")
         await walk.is_("sensor.room_12_erasures_overdue", "0")
+    async with walk.step("the receipt that the site hands out verifies offline") as told:
+        given = await walk.client.answer("room_witness.get_receipt", receipt=row["id"])
+        told.append(await asyncio.to_thread(evidence.verified_receipt, given["file"]))
+        _need(calm in told[0], "it is of another meeting")
     async with walk.step("its key is in no file any more, its segments are gone"):
-        found = evidence.where(identities, wraps)
+        found = evidence.where(copy.identities, copy.wraps)
         _need(not found, f"it is still in {', '.join(found)}")
         left = [s["id"] for s in meeting.segments if evidence.path(s).exists()]
         _need(not left, "segments are still there")
-    async with walk.step("a copy of its segments opens with no key that is left"):
-        keys = await asyncio.to_thread(evidence.exported)
-        for data in copies.values():
-            for identity in keys.values():
+    async with walk.step("a copy of its segments opens with no key that is left") as told:
+        keys = evidence.every_key()
+        told.append(f"{len(keys)} keys tried on {len(copy.segments)} segments")
+        for data in copy.segments:
+            for identity in keys:
                 _need(not _opens(data, identity), "a copy still opens")
 
 

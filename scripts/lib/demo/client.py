@@ -136,6 +136,11 @@ class Client:
         path = "/api/services/" + action.replace(".", "/")
         await self.post(path, {"entity_id": entity_id, **data})
 
+    async def answer(self, action: str, **data: object) -> Any:
+        """Call an action that answers; its answer."""
+        path = "/api/services/" + action.replace(".", "/") + "?return_response"
+        return (await self.post(path, data))["service_response"]
+
     async def command(self, kind: str, **data: object) -> Any:
         """A command of the WebSocket API; its result."""
         if self._socket is None or self._socket.closed:

@@ -41,6 +41,8 @@ class Evidence:
         self._root = place.config / "room_witness"
         self.vault = self._root / "vault"
         self.custody = self.vault / "custody"
+        # As paths.py of the integration has it: where no backup takes it.
+        self.unheld = place.config / ".room_witness_unheld.log.d" / "ephemeral-keys.db"
 
     def meeting(self, meeting_id: str) -> Meeting:
         """The meeting's rows as they are now."""
@@ -60,6 +62,16 @@ class Evidence:
         found = inspect(self.vault)["receipt"]
         return next((r for r in found if r["meeting"] == meeting_id), None)
 
+    def ids(self) -> set[str]:
+        """Receipts, and all that there is of meetings which are recorded or held now."""
+        tables = inspect(self.vault)
+        kept = {m["id"] for m in tables["meeting"] if m["state"] in ("recording", "held")}
+        found = kept | {receipt["id"] for receipt in tables["receipt"]}
+        found |= {hold["id"] for hold in tables["hold"] if hold["meeting"] in kept}
+        recordings = {r["id"] for r in tables["recording"] if r["meeting"] in kept}
+        segments = {s["id"] for s in tables["segment"] if s["recording"] in recordings}
+        return found | recordings | segments
+
     def size(self, meeting: Meeting) -> int:
         """Bytes on disk of the meeting's segments, open ones included."""
         folders = [self.vault / "segments" / r["id"] for r in meeting.recordings]
@@ -73,7 +85,7 @@ class Evidence:
         """Each recording's identity, opened by the site's key, and the wraps as they are stored."""
         text = (self._root / "keys" / "site.json").read_text()
         site = age.Identity.from_string(json.loads(text)["site_identity"])
-        store = self._place.config / ".cache" / "room_witness" / "ephemeral-keys.db"
+        store = self.unheld
         identities, wraps = {}, []
         for recording in meeting.recordings:
             mine, custodians = _row(
@@ -82,6 +94,19 @@ class Evidence:
             identities[recording["id"]] = age.decrypt(mine, [site]).decode()
             wraps += [bytes(mine), bytes(custodians)]
         return identities, wraps
+
+    def every_key(self) -> list[str]:
+        """All identities that are left: site's, custodian's, and what either opens."""
+        site = json.loads((self._root / "keys" / "site.json").read_text())["site_identity"]
+        custodian = self._place.identity.read_text().splitlines()[-1]
+        found = [site, custodian]
+        for store in (self.unheld, self._root / "held" / "held-keys.db"):
+            for row in _rows(store, "SELECT site, custodians FROM wrap"):
+                for wrap, identity in zip(row, (site, custodian), strict=True):
+                    if wrap is not None:
+                        key = age.Identity.from_string(identity)
+                        found.append(age.decrypt(wrap, [key]).decode())
+        return found
 
     def exported(self) -> dict[str, str]:
         """What ``roomwitness export`` prints: the held recordings' identities."""
@@ -98,9 +123,20 @@ class Evidence:
         """What ``roomwitness verify-log`` says; an error if the log does not hold."""
         return _roomwitness("verify-log", str(self.custody)).splitlines()[0]
 
+    def verified_receipt(self, text: str) -> str:
+        """What ``roomwitness verify-receipt`` says of a receipt that the site handed out."""
+        with tempfile.NamedTemporaryFile("w", suffix=".receipt") as file:
+            file.write(text)
+            file.flush()
+            vkey = str(self.custody / "log.vkey")
+            return _roomwitness("verify-receipt", file.name, "--vkey", vkey).splitlines()[0]
+
     def where(self, identities: dict[str, str], wraps: list[bytes]) -> list[str]:
-        """Files below the configuration folder that hold any of these keys, in any form."""
-        wanted = list(wraps)
+        """Files below the configuration folder that hold any of these keys, in any form.
+
+        Of a wrap every piece counts: a database page that was freed may have lost its beginning.
+        """
+        wanted = [piece for wrap in wraps for piece in _pieces(wrap)]
         for identity in identities.values():
             wanted += [identity.encode(), identity.lower().encode(), bech32.decode(identity)[1]]
         return [
@@ -110,6 +146,13 @@ class Evidence:
             and not path.is_symlink()
             and any(form in path.read_bytes() for form in wanted)
         ]
+
+
+def _pieces(wrap: bytes) -> list[bytes]:
+    """The parts of an age file that only it has: shares, MAC and body, 24 bytes each."""
+    body = wrap.partition(b"\n-> ")[2]
+    pieces = [body[i : i + 24] for i in range(0, len(body) - 23, 24)]
+    return [piece for piece in pieces if b"X25519" not in piece and b"-> " not in piece]
 
 
 def opened(path: Path, identity: str) -> bytes:
@@ -163,12 +206,16 @@ def _roomwitness(*words: str) -> str:
     return done.stdout
 
 
-def _row(path: Path, sql: str, *values: str) -> tuple[Any, ...]:
+def _rows(path: Path, sql: str, *values: str) -> list[tuple[Any, ...]]:
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
-        found = db.execute(sql, values).fetchone()
+        return db.execute(sql, values).fetchall()
     finally:
         db.close()
-    if found is None:
+
+
+def _row(path: Path, sql: str, *values: str) -> tuple[Any, ...]:
+    found = _rows(path, sql, *values)
+    if not found:
         raise ValueError("the recording's key is not in the ephemeral store")
-    return tuple(found)
+    return found[0]
