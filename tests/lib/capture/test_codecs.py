@@ -17,6 +17,7 @@ from roomwitness.capture import sdp
 from roomwitness.capture.codecs import (
     AccessUnit,
     base,
+    bits,
     gather,
     h265,
     latm,
@@ -330,8 +331,8 @@ def test_latm_elements_whole_several_and_in_pieces() -> None:
     frames, config = latm.audio_config(bytes.fromhex("40002810"))
     assert (frames, config) == (1, b"\x14\x08")
     # Version 1 counts the configuration's bits (13): 1 0 | 00 ff | 1 000000 0000 000 | 00 0d | ...
-    bits = "100011111111100000000000000000001101000101000000100011111111"
-    data = int(bits.ljust(72, "0"), 2).to_bytes(9)
+    coded = "100011111111100000000000000000001101000101000000100011111111"
+    data = int(coded.ljust(72, "0"), 2).to_bytes(9)
     assert latm.audio_config(data) == (1, b"\x14\x08")
     for values in (
         {"config": "40002810"},
@@ -343,6 +344,31 @@ def test_latm_elements_whole_several_and_in_pieces() -> None:
     ):
         with pytest.raises(StreamUnsupported):
             sound_codec(media("audio", "MP4A-LATM", 16000, 1, **values))
+
+
+def test_a_header_of_high_profile_tells_its_chroma() -> None:
+    """ISO/IEC 14496-15, 5.3.3.1.2; FFmpeg must take the header as well."""
+    sps = base64.b64decode("Z2QAKKzZQHgCJ+XARAAAAwAEAAADAPA8YMZY")
+    pps = base64.b64decode("aOvjyyLA")
+    text = ",".join(base64.b64encode(one).decode() for one in (sps, pps))
+    out: list[AccessUnit] = []
+    found = media("video", "H264", 90000, **{"sprop-parameter-sets": text})
+    push(video_codec(found).depacketizer(out.append), b"\x65x")
+    assert out[0].format is not None
+    entry = out[0].format.sample_entry()
+    assert entry[4:8] == b"avc1"
+    assert entry.endswith(pps + bytes((0xFC | 1, 0xF8, 0xF8, 0)))
+    high = "keyint=5:min-keyint=5:scenecut=0:repeat-headers=1:bframes=0:8x8dct=1:cabac=1"
+    sink = run(H264Depacketizer, encode("x264", high, 6))
+    assert decode(sink.closed[0].data).frames == sink.closed[0].facts["frames"]
+
+
+def test_numbers_without_end_are_refused() -> None:
+    with pytest.raises(StreamUnsupported):
+        bits.Bits(bytes(10)).ue()
+    for config in ("40012810", "c0", "60", "17f8", "f800"):
+        with pytest.raises(StreamUnsupported):
+            latm.audio_config(bytes.fromhex(config))
 
 
 ALL: dict[str, sdp.Media] = {
