@@ -46,6 +46,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         )
 
     register("start", "async_start_meeting", response=SupportsResponse.OPTIONAL)
+    register("preflight", "async_preflight", response=SupportsResponse.OPTIONAL)
     register("stop", "async_stop_meeting")
     register("report_threat", "async_report_threat", response=SupportsResponse.OPTIONAL)
     register("hold", "async_hold", _HOLD)

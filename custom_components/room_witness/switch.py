@@ -14,6 +14,7 @@ from roomwitness.witness.errors import RoomBusy, RoomIdle
 from .const import DOMAIN
 from .entity import RoomEntity
 from .errors import translated
+from .rooms import camera_subentries
 from .site import WitnessConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -65,6 +66,21 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         """End the meeting; an error if none runs."""
         with translated():
             await self.site.witness.stop_meeting(self.room_id)
+
+    async def async_preflight(self) -> ServiceResponse:
+        """Check the room now; what is wrong is also shown as repairs."""
+        with translated():
+            found = await self.site.witness.preflight(self.room_id)
+        cameras = camera_subentries(self.site.entry)
+        return {
+            "passed": not found,
+            "problems": [
+                {"check": p.key, "camera": cameras[p.camera_id].title}
+                if p.camera_id in cameras
+                else {"check": p.key}
+                for p in found
+            ],
+        }
 
     async def async_report_threat(self) -> ServiceResponse:
         """Hold the running meeting, or the one that has just ended."""

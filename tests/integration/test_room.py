@@ -218,3 +218,23 @@ async def test_the_rooms_area_is_given_to_its_device(
     entry = await make_site(camera_subentry(camera), room_subentry(area=area.id))
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert {d.name: d.area_id for d in devices if d.area_id} == {"Room 12": area.id}
+
+
+async def test_the_room_is_checked_on_demand(
+    hass: HomeAssistant, camera: Camera, make_site: MakeSite
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry())
+
+    async def check() -> Any:
+        answer = await hass.services.async_call(
+            DOMAIN, "preflight", {"entity_id": SWITCH}, blocking=True, return_response=True
+        )
+        assert answer is not None
+        return answer[SWITCH]
+
+    assert await check() == {"passed": True, "problems": []}
+    await camera.fault("refuse_rtsp")
+    wrong = {"check": "camera_unreachable", "camera": "Door camera"}
+    assert await check() == {"passed": False, "problems": [wrong]}
+    assert state(hass, "binary_sensor.room_12_problem") == "on"
+    assert any("camera_unreachable" in issue for _, issue in ir.async_get(hass).issues)

@@ -5,7 +5,7 @@ import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from roomwitness.capture import CaptureHost
@@ -206,6 +206,14 @@ class Witness:
             meeting = await self._upkeep.run(self._ledger.create, meeting, now)
             await self._upkeep.apply(meeting, events.Start(), now, room)
             return meeting.id
+
+    async def preflight(self, room_id: str) -> tuple[Problem, ...]:
+        """Check the room's cameras and disk now, for an hour's meeting; nothing found is good.
+
+        Raises:
+            RoomNotFound: no such room.
+        """
+        return await self._preflight.now(self._room(room_id), timedelta(hours=1))
 
     async def stop_meeting(self, room_id: str) -> None:
         """End the running meeting; its review window begins.

@@ -41,10 +41,27 @@ class Preflight:
         task = asyncio.create_task(self._repeat(room, length), name="roomwitness preflight")
         self._tasks[room.id] = task
 
-    async def _repeat(self, room: RoomConfig, length: timedelta) -> None:
+    async def now(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
+        """Check once because somebody asked; what is wrong is looked at again until it is not."""
+        found = await self._check(room, length)
+        if room.id not in self._tasks or self._tasks[room.id].done():
+            self._problems[room.id] = found
+            self._checked(room.id)
+            if found:
+                task = asyncio.create_task(
+                    self._repeat(room, length, until_clear=True), name="roomwitness preflight"
+                )
+                self._tasks[room.id] = task
+        return found
+
+    async def _repeat(
+        self, room: RoomConfig, length: timedelta, *, until_clear: bool = False
+    ) -> None:
         while True:
             self._problems[room.id] = await self._check(room, length)
             self._checked(room.id)
+            if until_clear and not self._problems[room.id]:
+                return
             await asyncio.sleep(self._every_s)
 
     async def _check(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:

@@ -95,3 +95,17 @@ async def test_a_keyframe_must_give_a_picture(camera: Camera) -> None:
         assert checks.undecodable(replace(info, keyframe=nonsense)) == "keyframe_undecodable"
     for decoder in ("nothing", "aac"):
         assert checks.undecodable(replace(info, decoder=decoder)) == "keyframe_undecodable"
+
+
+async def test_a_check_on_demand_answers_and_goes_on_until_all_is_well(
+    camera: Camera, rounds: Rounds
+) -> None:
+    room = rounds.house.room(camera.source())
+    assert await rounds.preflight.now(room, HOUR) == ()
+    await camera.fault("refuse_rtsp")
+    (problem,) = await rounds.preflight.now(room, HOUR)
+    assert problem.key == "camera_unreachable"
+    assert await rounds.another() == ["camera_unreachable"]
+    await rounds.preflight.now(room, HOUR)  # While it repeats: no second task.
+    await camera.fault("accept_rtsp")
+    await until(lambda: rounds.keys() == [])
