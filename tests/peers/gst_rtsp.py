@@ -1,6 +1,10 @@
 """GStreamer's RTSP server (gir1.2-gst-rtsp-server-1.0); run by the system's Python."""
 
 import argparse
+import itertools
+import threading
+import time
+from pathlib import Path
 
 import gi
 
@@ -19,6 +23,7 @@ parser.add_argument("--bitrate", type=int, default=500, help="kbit/s")
 parser.add_argument("--user")
 parser.add_argument("--password", default="")
 parser.add_argument("--auth", default="digest", choices=["digest", "basic"])
+parser.add_argument("--loop", type=Path, help="folder of access units NUMBER.h264, for /loop")
 args = parser.parse_args()
 
 width, height = args.size.split("x")
@@ -92,6 +97,35 @@ for path, launch in MOUNTS.items():
         role = Gst.Structure.new_from_string(text)
         factory.add_role_from_structure(role[0] if isinstance(role, tuple) else role)
     server.get_mount_points().add_factory(path, factory)
+
+
+def play_loop(_factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
+    """Push what was encoded before, in real time and for ever: many clients, little work."""
+    source = media.get_element().get_by_name("loop")
+    units = [path.read_bytes() for path in sorted(args.loop.iterdir())]
+
+    def push() -> None:
+        begin = time.monotonic()
+        for number in itertools.count():
+            buffer = Gst.Buffer.new_wrapped(units[number % len(units)])
+            buffer.pts, buffer.duration = number * Gst.SECOND // args.fps, Gst.SECOND // args.fps
+            time.sleep(max(0.0, begin + number / args.fps - time.monotonic()))
+            if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
+                return
+
+    threading.Thread(target=push, daemon=True).start()
+
+
+if args.loop is not None:
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(
+        "( appsrc name=loop is-live=true format=time caps=video/x-h264,stream-format=byte-stream,"
+        f"alignment=au,framerate={args.fps}/1 ! h264parse"
+        " ! rtph264pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency )"
+    )
+    factory.set_shared(True)
+    factory.connect("media-configure", play_loop)
+    server.get_mount_points().add_factory("/loop", factory)
 
 if not server.attach(None):
     raise SystemExit("the port is taken")

@@ -50,9 +50,13 @@ def gstreamer(
     gop: int = 10,
     bitrate_kbit: int = 500,
     port: int | None = None,
+    loop: Path | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """GStreamer's server with ``/cam`` (H.264, AAC), ``/silent`` and a mount for each codec
-    (see gst_rtsp.py): address of the first and process."""
+    (see gst_rtsp.py): address of the first and process.
+
+    ``loop`` is a folder of access units, one a file, that ``/loop`` plays for ever.
+    """
     port = port or free_port()
     command = [
         "/usr/bin/python3",
@@ -62,6 +66,8 @@ def gstreamer(
     ]
     if user is not None:
         command += ["--user", user, "--password", password]
+    if loop is not None:
+        command += ["--loop", str(loop)]
     with _running(*command) as process:
         yield f"rtsp://127.0.0.1:{port}/cam", process
 

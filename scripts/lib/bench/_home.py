@@ -1,0 +1,164 @@
+"""A real Home Assistant with the integration: ``python -m bench._home``, told by JSON.
+
+Home Assistant's own bootstrap in an empty configuration folder; rooms of four cameras are started
+by the integration's action. A timer in Home Assistant's loop notes by how much it is late: before
+the recordings (``idle_ms``), and while they run (``late_ms``).
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import psutil
+from homeassistant import bootstrap, runner
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+
+import custom_components
+from roomwitness.witness import generate_site_keys
+
+_TICK_S = 0.005
+_LEGAL = (
+    "purpose",
+    "controller",
+    "contact",
+    "assessment_id",
+    "dpia_reference",
+    "disposal_decision",
+    "union_reference",
+)
+
+
+async def _late(seconds: float) -> list[float]:
+    """How late each tick was, in ms."""
+    loop = asyncio.get_running_loop()
+    found: list[float] = []
+    until = loop.time() + seconds
+    while (due := loop.time() + _TICK_S) < until:
+        await asyncio.sleep(_TICK_S)
+        found.append((loop.time() - due) * 1000)
+    return found
+
+
+def _subentry(kind: str, name: str, data: dict[str, Any]) -> ConfigSubentry:
+    return ConfigSubentry(
+        data=MappingProxyType(data),
+        subentry_id=name,
+        subentry_type=kind,
+        title=name,
+        unique_id=None,
+    )
+
+
+def _entry(hass: HomeAssistant, url: str, streams: int, told: dict[str, Any]) -> ConfigEntry[Any]:
+    from custom_components.room_witness import paths
+    from custom_components.room_witness.keys import StoredKeys
+
+    keys = generate_site_keys("roomwitness/bench")
+    StoredKeys(
+        origin="roomwitness/bench",
+        custodian_recipient=keys.custodian_recipient,
+        site_identity=keys.site_identity,
+        log_private_key=keys.log_private_key,
+    ).save(paths.keys_file(hass))
+    told["identity"] = keys.site_identity
+    told["places"] = [
+        paths.default_vault(hass),
+        str(paths.ephemeral_dir(hass)),
+        str(paths.held_dir(hass)),
+    ]
+    cameras = [f"camera{number}" for number in range(streams)]
+    place = {"host": "127.0.0.1", "port": 9, "stream_url": url, "audio": False}
+    legal = {"assessment_date": "2026-11-01", **dict.fromkeys(_LEGAL, "bench")}
+    subentries = [_subentry("camera", name, place) for name in cameras]
+    for first in range(0, streams, 4):
+        data = {"cameras": cameras[first : first + 4], "legal_file": legal}
+        subentries.append(_subentry("room", f"room{first // 4}", data))
+    return ConfigEntry(
+        version=1,
+        minor_version=1,
+        domain="room_witness",
+        title="Room Witness",
+        data={
+            "vault": paths.default_vault(hass),
+            "origin": "roomwitness/bench",
+            "custodian_recipient": keys.custodian_recipient,
+        },
+        options={},
+        source=SOURCE_USER,
+        unique_id=None,
+        discovery_keys=MappingProxyType({}),
+        subentries_data=[s.as_dict() for s in subentries],
+    )
+
+
+def _frames(entry: ConfigEntry[Any]) -> int:
+    sessions = entry.runtime_data.witness._sessions
+    statuses = [s for m in sessions.meetings for s in sessions.statuses(m).values()]
+    return sum(1 for status in statuses if status.frames)
+
+
+async def _run(told: dict[str, Any]) -> dict[str, Any]:
+    folder = Path(told["root"])
+    (folder / "configuration.yaml").write_text("homeassistant:\n  name: Bench\n")
+    (folder / "custom_components").symlink_to(Path(custom_components.__path__[0]))
+    config = runner.RuntimeConfig(config_dir=str(folder), skip_pip=True)
+    hass = await bootstrap.async_setup_hass(config)
+    assert hass is not None
+    logging.getLogger().setLevel(logging.WARNING)
+    await hass.async_start()
+    await hass.async_block_till_done()
+    process = psutil.Process()
+    entry = await hass.async_add_import_executor_job(
+        _entry, hass, told["url"], told["streams"], told
+    )
+    await hass.config_entries.async_add(entry)
+    await hass.async_block_till_done()
+    idle = await _late(min(10.0, told["seconds"]))
+    before = process.memory_full_info()
+    registry = er.async_get(hass)
+    switches = [
+        e.entity_id
+        for e in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if e.domain == "switch"
+    ]
+    await hass.services.async_call("switch", "turn_on", {"entity_id": switches}, blocking=True)
+    async with asyncio.timeout(60):
+        while _frames(entry) < told["streams"]:  # noqa: ASYNC110 (another thread counts)
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
+    cpu, wall = process.cpu_times(), time.monotonic()
+    late = await _late(told["seconds"])
+    after, wall = process.cpu_times(), time.monotonic() - wall
+    memory = process.memory_full_info()
+    vault = entry.runtime_data.witness._vault
+    ids = [r.id for m in entry.runtime_data.witness._sessions.meetings for r in vault.recordings(m)]
+    ended = datetime.now(UTC).timestamp()
+    await hass.async_stop()
+    return {
+        "late_ms": late,
+        "idle_ms": idle,
+        "cpu": (after.user + after.system - cpu.user - cpu.system) / wall,
+        "pss_before": before.pss,
+        "pss": memory.pss,
+        "identity": told["identity"],
+        "places": told["places"],
+        "ended": [(recording, ended) for recording in ids],
+    }
+
+
+def main() -> None:
+    told = json.loads(sys.stdin.readline())
+    with asyncio.Runner(loop_factory=runner.create_event_loop) as loop:
+        print(json.dumps(loop.run(_run(told))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""Our capture beside ``ffmpeg -c copy``: processor, memory, loss, and Home Assistant's loop.
+
+One independent server (GStreamer) plays a 1080p film of 4 Mbit/s to N streams of ours, in one
+process that encrypts to disk, and to N ffmpeg processes at the same time. Then a real Home
+Assistant with the integration records the same N streams, and its event loop is watched. All that
+was recorded is decrypted and compared with the film, picture by picture.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import _media, _ours, _report
+from bench._account import Account, account
+from roomwitness.vault import Vault, age
+from tests.peers import gstreamer
+
+PEERS = True
+GOALS = {
+    "cpu_ratio": _report.Goal("<=", 0.33),
+    "memory_ratio": _report.Goal("<=", 0.1),
+    "undeclared_lost": _report.Goal("==", 0),
+    "loop_blocked_p99_ms": _report.Goal("<=", 5),
+    "loop_blocked_max_ms": _report.Goal("<=", 20),
+}
+_SAMPLES = 10
+
+
+@dataclass
+class Side:
+    """The processes of one side, and what they used."""
+
+    processes: list[psutil.Process]
+    cpu_s: float = 0.0
+    pss: list[int] = field(default_factory=list)
+    uss: list[int] = field(default_factory=list)
+    _begun: float = 0.0
+
+    def cpu(self) -> float:
+        times = [p.cpu_times() for p in self.processes]
+        return sum(t.user + t.system for t in times)
+
+    def begin(self) -> None:
+        self._begun = self.cpu()
+
+    def sample(self) -> None:
+        infos = [p.memory_full_info() for p in self.processes]
+        self.pss.append(sum(i.pss for i in infos))
+        self.uss.append(sum(i.uss for i in infos))
+
+    def end(self) -> None:
+        self.cpu_s = self.cpu() - self._begun
+
+
+@contextlib.contextmanager
+def _child(module: str, told: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A process of ours; it dies with the block, and its log is shown only if that fails."""
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", f"bench.{module}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(told) + "\n")
+            process.stdin.flush()
+            yield process
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
+        finally:
+            process.kill()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit("the recording process ended")
+    return line
+
+
+@contextlib.contextmanager
+def _ffmpegs(url: str, count: int, folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    folder.mkdir()
+    running = []
+    try:
+        for number in range(count):
+            out = folder / f"{number}-%02d.mp4"
+            command = ["ffmpeg", "-nostdin", "-v", "fatal", "-rtsp_transport", "tcp", "-i", url]
+            command += ["-an", "-c", "copy", "-f", "segment", "-segment_time", "60"]
+            command += ["-segment_wrap", "3", "-reset_timestamps", "1", str(out)]
+            running.append(subprocess.Popen(command))
+            time.sleep(0.05)
+        while len(list(folder.glob("*.mp4"))) < count:
+            time.sleep(0.1)
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def _beside(
+    url: str, film: _media.Film, streams: int, seconds: float, root: Path
+) -> tuple[Side, Side, Account]:
+    """Ours and ffmpeg at the same time."""
+    identity = str(age.generate_identity())
+    told = {
+        "url": url,
+        "streams": streams,
+        "root": str(root / "vault"),
+        "identity": identity,
+        "segment_seconds": 60.0,
+    }
+    begun = datetime.now(UTC)
+    with _child("_ours", told) as child, _ffmpegs(url, streams, root / "ffmpeg") as peers:
+        assert _line(child) == "ready\n"
+        time.sleep(3)
+        ours = Side([psutil.Process(child.pid)])
+        theirs = Side([psutil.Process(p.pid) for p in peers])
+        sides = (ours, theirs)
+        for side in sides:
+            side.begin()
+        for _ in range(_SAMPLES):
+            time.sleep(seconds / _SAMPLES)
+            for side in sides:
+                side.sample()
+        for side in sides:
+            side.end()
+        if any(p.poll() is not None for p in peers):
+            raise SystemExit("an ffmpeg process ended: there is nothing to compare with")
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        ended = json.loads(_line(child))
+    store = _ours.vault(root / "vault", identity)
+    return ours, theirs, _accounts(store, ended, film, begun)
+
+
+def _accounts(
+    store: Vault, ended: list[tuple[str, float]], film: _media.Film, begun: datetime
+) -> Account:
+    total = Account()
+    try:
+        started = {r.id: r.started for m in store.meetings() for r in store.recordings(m.id)}
+        for recording, end in ended:
+            stop = datetime.fromtimestamp(end, UTC)
+            total.add(account(store, recording, film, started.get(recording, begun), stop))
+    finally:
+        store.close()
+    return total
+
+
+def _home(
+    url: str, film: _media.Film, streams: int, seconds: float, root: Path
+) -> tuple[dict[str, Any], Account]:
+    """Home Assistant records; nothing beside it but the server."""
+    root.mkdir()
+    begun = datetime.now(UTC)
+    with _child(
+        "_home", {"url": url, "streams": streams, "seconds": seconds, "root": str(root)}
+    ) as p:
+        told = json.loads(_line(p))
+    site = age.Identity.from_string(told["identity"])
+    store = Vault(*map(Path, told["places"]), site, (site.recipient,))
+    store.open()
+    return told, _accounts(store, told["ended"], film, begun)
+
+
+def _percentiles(late: Sequence[float]) -> tuple[float, float, float]:
+    cuts = statistics.quantiles(late, n=100)
+    return cuts[49], cuts[98], max(late)
+
+
+def _options(words: Sequence[str] | None) -> argparse.Namespace:
+    found = _report.parser(__doc__)
+    found.add_argument("--streams", type=int, default=16)
+    found.add_argument("--seconds", type=float, help="of each part (default 60; quick 15)")
+    found.add_argument("--size", default="1920x1080")
+    found.add_argument("--mbit", type=float, default=4.0, help="bit rate of a stream, Mbit/s")
+    found.add_argument("--no-home", action="store_true", help="leave Home Assistant's part out")
+    found.add_argument("--folder", type=Path, help="where to record (default: a temporary one)")
+    options = found.parse_args(words)
+    options.seconds = options.seconds or (15.0 if options.quick else 60.0)
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    options = _options(words)
+    n, seconds = options.streams, options.seconds
+    print(f"{_report.machine()}; {n} streams of {options.size}, {seconds:g} s a part", flush=True)
+    with contextlib.ExitStack() as stack:
+        place = tempfile.TemporaryDirectory(prefix="rw-bench-", dir=options.folder)
+        root = Path(stack.enter_context(place))
+        film = _media.make(root / "film", size=options.size, mbit_s=options.mbit)
+        url, _ = stack.enter_context(gstreamer(fps=film.fps, loop=film.folder))
+        url = url.replace("/cam", "/loop")
+        ours, theirs, lost = _beside(url, film, n, seconds, root)
+        minutes = n * seconds / 60
+        rows = [
+            (
+                name,
+                s.cpu_s / minutes,
+                s.pss[-1] / 1e6,
+                s.uss[-1] / 1e6,
+                (s.pss[-1] - s.pss[0]) / 1e6,
+            )
+            for name, s in (("ours, encrypting", ours), ("ffmpeg -c copy", theirs))
+        ]
+        head = ("", "CPU-s a stream-minute", "PSS MB", "USS MB", "PSS growth MB")
+        _report.table(f"{n} streams of {film.mbit_s:.1f} Mbit/s, both at once", head, rows)
+        figures: dict[str, float | None] = {
+            "streams": n,
+            "seconds": seconds,
+            "cpu_ratio": ours.cpu_s / theirs.cpu_s,
+            "memory_ratio": ours.pss[-1] / theirs.pss[-1],
+            "memory_growth_mb": (ours.pss[-1] - ours.pss[0]) / 1e6,
+            "undeclared_lost": lost.lost_undeclared + lost.damaged,
+            "loop_blocked_p99_ms": None,
+            "loop_blocked_max_ms": None,
+        }
+        accounts = [("library", lost)]
+        if not options.no_home:
+            told, at_home = _home(url, film, n, seconds, root / "home")
+            accounts.append(("in Home Assistant", at_home))
+            idle, late = _percentiles(told["idle_ms"]), _percentiles(told["late_ms"])
+            head = ("Home Assistant's loop, late by ms", "p50", "p99", "max")
+            rows = [("before recording", *idle), (f"recording {n}", *late)]
+            _report.table("A 5 ms timer in Home Assistant's event loop", head, rows)
+            grown = (told["pss"] - told["pss_before"]) / 1e6
+            print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before.")
+            figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = late[1:]
+            figures["undeclared_lost"] += at_home.lost_undeclared + at_home.damaged  # type: ignore[operator]
+        head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")
+        rows = [
+            (name, a.recorded, a.lost_declared, a.lost_undeclared, a.damaged, a.gaps)
+            for name, a in accounts
+        ]
+        _report.table("Against the film, picture by picture", head, rows)
+    _report.finish(figures, GOALS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Each bench runs, and its last line has the figures that are promised of it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[3]
+SMALL = ("--size", "320x180", "--mbit", "0.3", "--streams", "1", "--seconds", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "figures"),
+    [
+        (
+            ("capture", *SMALL),
+            {
+                "cpu_ratio": None,
+                "memory_ratio": None,
+                "undeclared_lost": 0,
+                "loop_blocked_p99_ms": None,
+                "loop_blocked_max_ms": None,
+            },
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_the_smallest_run(words: tuple[str, ...], figures: dict[str, float | None]) -> None:
+    done = subprocess.run(
+        [TOP / "scripts" / "bench", *words], capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for name, value in figures.items():
+        assert found[name] is not None
+        assert value is None or found[name] == value
