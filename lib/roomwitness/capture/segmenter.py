@@ -130,7 +130,8 @@ class Segmenter:
         if not current.pictures:
             current.fragment_first = unit.time
         current.pictures.append(
-            Sample(unit.time - current.first, unit.parts, unit.size, key=unit.key)
+            # Joined while its packets are in the processor's cache; many small objects go.
+            Sample(unit.time - current.first, (b"".join(unit.parts),), unit.size, key=unit.key)
         )
         current.pending += unit.size
         current.last = max(current.last, unit.time)
@@ -277,7 +278,8 @@ class Segmenter:
             current.lead,
         )  # fmt: skip
         current.pictures, current.sounds, current.pending = [], [], 0
-        current.out.write(b"".join(pieces))
+        for piece in pieces:
+            current.out.write(piece)
         current.out.flush()
         if current.metadata is not None:
             current.metadata.flush()

@@ -14,7 +14,7 @@ def create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: memoryview | bytes) -> None:
     """Write every byte, however short the system's writes are."""
     view = memoryview(data)
     while view:

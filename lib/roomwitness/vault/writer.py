@@ -51,7 +51,7 @@ class SegmentWriter:
         except OSError as err:
             raise disk_error(err) from None
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: memoryview | bytes) -> None:
         files.write_all(self._fd, data)
         self._sha.update(data)
         self._size += len(data)

@@ -45,7 +45,10 @@ def account(vault: Vault, recording_id: str, film: Film, start: datetime, end: d
             now = segment.start + timedelta(seconds=seconds)
             found.recorded += 1
             if number is None:
-                found.damaged += 1
+                if any(begin - frame <= now <= stop + frame for begin, stop in gaps):
+                    found.lost_declared += 1
+                else:
+                    found.damaged += 1
             if place is None:  # The first of all: a camera starts at its next keyframe.
                 missing(at, max(0, round((now - at - _SLACK) / frame)))
             elif number is None:

@@ -32,14 +32,19 @@ def _mac(file_key: bytes, covered: bytes) -> bytes:
 class Encryptor:
     """Encrypts a stream to ``write``; a chunk is sealed once the next byte is known to follow."""
 
-    def __init__(self, recipients: Sequence[Recipient], write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, recipients: Sequence[Recipient], write: Callable[[memoryview | bytes], object]
+    ) -> None:
         file_key = secrets.token_bytes(_FILE_KEY)
         covered = header.encode([recipient.wrap(file_key) for recipient in recipients])
         nonce = secrets.token_bytes(_NONCE)
         self._aead = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
         self._write = write
         self._counter = 0
-        self._pending = bytearray()
+        # One chunk in and one out, used again and again: they stay in the processor's cache.
+        self._plain = memoryview(bytearray(CHUNK))
+        self._filled = 0
+        self._sealed = memoryview(bytearray(CHUNK + _TAG))
         mac = header.b64(_mac(file_key, covered)).encode()
         write(covered + b" " + mac + b"\n" + nonce)
 
@@ -51,29 +56,35 @@ class Encryptor:
     @property
     def pending(self) -> bytes:
         """The plaintext that waits for its chunk to fill."""
-        return bytes(self._pending)
+        return bytes(self._plain[: self._filled])
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take plaintext; whole chunks are encrypted and written in one go."""
-        pending = self._pending
-        pending += data
-        if len(pending) <= CHUNK:
+        """Take plaintext. ``write`` gets each chunk in a buffer that the next one overwrites."""
+        size, at, filled = len(data), 0, self._filled
+        if filled + size <= CHUNK:
+            self._plain[filled : filled + size] = data
+            self._filled = filled + size
             return
-        out: list[bytes] = []
-        at = 0
-        with memoryview(pending) as view:
-            while len(view) - at > CHUNK:
-                nonce = _nonce(self._counter + len(out), last=False)
-                out.append(self._aead.encrypt(nonce, view[at : at + CHUNK], None))
-                at += CHUNK
-        self._write(b"".join(out))
-        self._counter += len(out)
-        del pending[:at]
+        with memoryview(data) as view:
+            while at < size:
+                if self._filled == CHUNK:
+                    self._seal(last=False)
+                taken = min(CHUNK - self._filled, size - at)
+                self._plain[self._filled : self._filled + taken] = view[at : at + taken]
+                self._filled += taken
+                at += taken
+
+    def _seal(self, *, last: bool) -> None:
+        nonce = _nonce(self._counter, last=last)
+        out = self._sealed[: self._filled + _TAG]
+        self._aead.encrypt_into(nonce, self._plain[: self._filled], None, out)
+        self._write(out)
+        self._counter += 1
+        self._filled = 0
 
     def finish(self) -> None:
         """Seal the last chunk; nothing may be written afterwards."""
-        self._write(self._aead.encrypt(_nonce(self._counter, last=True), self.pending, None))
-        self._pending.clear()
+        self._seal(last=True)
 
 
 def encrypt(data: bytes, recipients: Sequence[Recipient]) -> bytes:
