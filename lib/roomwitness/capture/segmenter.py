@@ -22,6 +22,7 @@ _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
 # Leading pictures are shown at most so long before the keyframe that they follow.
 _MAX_LEAD = 2 * VIDEO_TIMESCALE
+_SILENCE_TICKS = VIDEO_TIMESCALE // 2
 _USUAL_TICKS = VIDEO_TIMESCALE // 25
 
 
@@ -107,6 +108,8 @@ class Segmenter:
             else:
                 self._coverage.missed(track.lost - self._lost_seen)
             self._lost_seen = track.lost
+        elif current is not None:
+            self._declare_silence(current, unit)
         if current is not None and self._must_cut(current, unit, form):
             self._end_segment(current, unit.time, track)
             current = None
@@ -250,6 +253,15 @@ class Segmenter:
         self._flushed = start
         out.write(header)
         return current
+
+    def _declare_silence(self, current: _Open, unit: AccessUnit) -> None:
+        """A camera that made no pictures for a while loses no packets: only its time tells."""
+        usual = current.last + current.duration
+        known = current.frames > 1  # How often the camera makes a picture.
+        limit = max(_SILENCE_TICKS, 2 * current.duration) if known else 2 * _SILENCE_TICKS
+        if unit.time - usual > limit:
+            start, end = self._timeline.wall(usual), self._timeline.wall(unit.time)
+            self._sink.gap(start, end, GapCause.STALLED, 0)
 
     def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""

@@ -8,6 +8,7 @@ for in the recorded pictures, by an independent reader of MP4, and held against 
 import argparse
 import asyncio
 import io
+import itertools
 import signal
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,15 +32,17 @@ type Outage = Callable[[], Awaitable[None]]
 
 def _holes(sink: MemorySink) -> list[tuple[datetime, datetime]]:
     """Where two pictures that follow each other are too far apart."""
-    times = []
+    times: list[datetime] = []
     for segment in sink.closed:
         with av.open(io.BytesIO(segment.data)) as container:
             base = container.streams.video[0].time_base or 0
-            for packet in container.demux(video=0):
-                if packet.size and packet.pts is not None:
-                    times.append(segment.start + timedelta(seconds=float(packet.pts * base)))
+            times += [
+                segment.start + timedelta(seconds=float(packet.pts * base))
+                for packet in container.demux(video=0)
+                if packet.size and packet.pts is not None
+            ]
     times.sort()
-    return [(a, b) for a, b in zip(times, times[1:], strict=False) if (b - a).total_seconds() > _HOLE_S]
+    return [(a, b) for a, b in itertools.pairwise(times) if (b - a).total_seconds() > _HOLE_S]
 
 
 def _declared(sink: MemorySink, hole: tuple[datetime, datetime]) -> bool:
@@ -63,7 +66,7 @@ async def _run(source: StreamSource, outage: Outage, count: int) -> tuple[list[f
     async def flowing() -> None:
         frames = sink.statuses[-1].frames if sink.statuses else 0
         async with asyncio.timeout(60):
-            while not (
+            while not (  # noqa: ASYNC110 (the recorder reports to a sink, not to us)
                 sink.statuses
                 and sink.statuses[-1].state == "recording"
                 and sink.statuses[-1].frames > frames

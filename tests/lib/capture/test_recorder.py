@@ -310,3 +310,16 @@ async def test_the_first_comparison_of_clocks_is_noted(camera: Camera) -> None:
     assert event.kind == "camera_offset"
     assert event.seconds == pytest.approx(3600, abs=0.3)
     assert sink.closed[-1].facts["clock"].source == "rtcp"
+
+
+async def test_a_second_without_pictures_is_declared(camera: Camera) -> None:
+    """It stays connected, and its packets are numbered without a hole."""
+    run = Run(camera.source(audio=False), segment_seconds=30.0)
+    await until(lambda: run.sink.statuses and run.sink.statuses[-1].frames > 2)
+    await camera.fault("stall")
+    await asyncio.sleep(1.2)
+    await camera.fault("stall", False)
+    await until(lambda: GapCause.STALLED in run.sink.causes)
+    sink = await run.stop()
+    (gap,) = [gap for gap in sink.gaps if gap[2] is GapCause.STALLED]
+    assert timedelta(seconds=0.7) < gap[1] - gap[0] < timedelta(seconds=5)
