@@ -78,7 +78,12 @@ class Witness:
         self._backups = Backups(self._vault, self._ledger)
         self._host = CaptureHost()
         self._sessions = Sessions(self._vault, self._host, segment_seconds, self._changed_in_thread)
-        self._preflight = Preflight(self._host, self._vault.free_bytes, self._notify)
+        self._preflight = Preflight(
+            self._host,
+            self._vault.free_bytes,
+            self._notify,
+            lambda room_id: self._wishes.rooms.get(room_id),
+        )
         self._wishes = Wishes()
         self._upkeep = Upkeep(
             self._wishes,

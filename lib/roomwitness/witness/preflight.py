@@ -18,6 +18,7 @@ class Preflight:
     """Checks rooms in the background, again and again while the meeting is still ahead.
 
     So what was mended in time is no problem any more, and what breaks late still is one.
+    ``current`` gives the room as it is configured by then: a password may have been corrected.
     ``free_bytes`` is the room left on the vault's disk; it blocks.
     """
 
@@ -26,11 +27,13 @@ class Preflight:
         host: CaptureHost,
         free_bytes: Callable[[], int],
         checked: Callable[[str], None],
+        current: Callable[[str], RoomConfig | None],
         every_s: float = _EVERY_S,
     ) -> None:
         self._host = host
         self._free_bytes = free_bytes
         self._checked = checked
+        self._current = current
         self._every_s = every_s
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -44,7 +47,7 @@ class Preflight:
     async def now(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         """Check once because somebody asked; what is wrong is looked at again until it is not."""
         found = await self._check(room, length)
-        if room.id not in self._tasks or self._tasks[room.id].done():
+        if not self.begun(room.id):
             self._problems[room.id] = found
             self._checked(room.id)
             if found:
@@ -58,6 +61,7 @@ class Preflight:
         self, room: RoomConfig, length: timedelta, *, until_clear: bool = False
     ) -> None:
         while True:
+            room = self._current(room.id) or room
             self._problems[room.id] = await self._check(room, length)
             self._checked(room.id)
             if until_clear and not self._problems[room.id]:
@@ -88,6 +92,10 @@ class Preflight:
             return err.key
         broken = await asyncio.to_thread(checks.undecodable, info)
         return broken or checks.without_sound(info, wanted=source.audio)
+
+    def begun(self, room_id: str) -> bool:
+        """Whether the room is being looked at."""
+        return room_id in self._tasks and not self._tasks[room_id].done()
 
     def problems(self, room_id: str) -> tuple[Problem, ...]:
         """What the last check found."""

@@ -94,12 +94,13 @@ class Upkeep:
             starts = isinstance(step.event, events.Start)
             if meeting is None or (starts and room.legal_file.missing):
                 continue
-            if isinstance(step.event, events.Preflight):
-                end = meeting.planned_end or meeting.planned_start
-                self._preflight.begin(room, end - meeting.planned_start)
-            elif starts or isinstance(step.event, events.Cancel):
+            if starts or isinstance(step.event, events.Cancel):
                 self._preflight.forget(room.id)
             await self.apply(meeting, step.event, now, room)
+        for meeting in self._ledger.of_room(room.id):  # Also what a restart found like that.
+            if meeting.state is MeetingState.PREFLIGHT and not self._preflight.begun(room.id):
+                end = meeting.planned_end or meeting.planned_start
+                self._preflight.begin(room, end - meeting.planned_start)
 
     async def _end_overrun(self, now: datetime) -> None:
         """Nothing records past its plan, or a room that nobody configures any more."""

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from roomwitness.capture import CaptureHost, StreamSource, probe
-from roomwitness.witness import checks
+from roomwitness.witness import RoomConfig, checks
 from roomwitness.witness.preflight import Preflight
 from tests.camera import Camera, CameraConfig
 
-from .house import House, until
+from .house import House, booking, until
 
 HOUR = timedelta(hours=1)
 
@@ -22,12 +22,18 @@ class Rounds:
     def __init__(self, house: House) -> None:
         self.host, self.free, self.count, self.house = CaptureHost(), 1 << 40, 0, house
         self.host.start()
-        self.preflight = Preflight(self.host, self.room_left, self.looked, every_s=0.1)
+        self.preflight = Preflight(
+            self.host, self.room_left, self.looked, self.current, every_s=0.1
+        )
+        self.room: RoomConfig | None = None
 
     def room_left(self) -> int:
         if self.free < 0:
             raise OSError
         return self.free
+
+    def current(self, _room: str) -> RoomConfig | None:
+        return self.room
 
     def looked(self, _room: str) -> None:
         self.count += 1
@@ -109,3 +115,21 @@ async def test_a_check_on_demand_answers_and_goes_on_until_all_is_well(
     await rounds.preflight.now(room, HOUR)  # While it repeats: no second task.
     await camera.fault("accept_rtsp")
     await until(lambda: rounds.keys() == [])
+
+
+async def test_a_password_corrected_in_time_is_used(camera: Camera, rounds: Rounds) -> None:
+    rounds.begin(camera.source(password="wrong"))
+    assert await rounds.another() == ["camera_auth_failed"]
+    rounds.room = rounds.house.room(camera.source())
+    assert await rounds.another() == []
+
+
+async def test_a_restart_before_the_meeting_checks_again(camera: Camera, house: House) -> None:
+    await camera.fault("refuse_rtsp")
+    bookings = [booking(25, 60)]
+    for _ in range(2):
+        witness = await house.started(house.room(camera.source()))
+        await witness.reconcile("r1", bookings)
+        await until(witness.problems)
+        assert [p.key for p in witness.problems()] == ["camera_unreachable"]
+        await witness.stop()
