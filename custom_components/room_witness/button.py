@@ -36,4 +36,5 @@ class ReportThreatButton(RoomEntity, ButtonEntity):
     async def async_press(self) -> None:
         """Report a threat."""
         with translated():
-            await self.site.witness.report_threat(self.room_id)
+            by = self._context.user_id if self._context else None
+            await self.site.witness.report_threat(self.room_id, by)

@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
+    OptionsFlow,
 )
 from homeassistant.core import callback
 from homeassistant.helpers.selector import TextSelector
@@ -29,6 +30,7 @@ from .const import (
     SUBENTRY_ROOM,
 )
 from .keys import StoredKeys
+from .options_flow import SiteOptionsFlow
 from .room_flow import RoomFlow
 
 CONF_CONFIRM = "confirm"
@@ -51,6 +53,13 @@ class RoomWitnessConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Cameras and rooms."""
         return {SUBENTRY_CAMERA: CameraFlow, SUBENTRY_ROOM: RoomFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """How holds end."""
+        return SiteOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -12,6 +12,10 @@ CONF_VAULT: Final = "vault"
 CONF_ORIGIN: Final = "origin"
 CONF_RECIPIENT: Final = "custodian_recipient"
 
+# The site's options.
+CONF_TWO_PEOPLE: Final = "two_people"
+CONF_ERASE_AT_REVIEW: Final = "erase_at_review"
+
 # A camera's subentry.
 CONF_STREAM_URL: Final = "stream_url"
 CONF_AUDIO: Final = "audio"

@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from roomwitness.errors import WitnessError
-from roomwitness.policy.errors import TransitionNotAllowed
+from roomwitness.policy.errors import (
+    HoldNotFound,
+    PersonNeeded,
+    ReleaseNotAsked,
+    ReviewDateInvalid,
+    TransitionNotAllowed,
+    TwoPeopleNeeded,
+)
 from roomwitness.witness.errors import (
     LegalFileIncomplete,
     MeetingNotFound,
@@ -20,12 +27,17 @@ from .const import DOMAIN
 
 _ASKED_WRONGLY = (
     LegalFileIncomplete,
+    HoldNotFound,
     MeetingNotFound,
     ReceiptNotFound,
+    PersonNeeded,
+    ReleaseNotAsked,
+    ReviewDateInvalid,
     RoomBusy,
     RoomIdle,
     RoomNotFound,
     TransitionNotAllowed,
+    TwoPeopleNeeded,
 )
 
 

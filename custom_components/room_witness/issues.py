@@ -51,11 +51,11 @@ def async_show(hass: HomeAssistant, entry: WitnessConfigEntry, problems: Iterabl
     for issue_id, problem in wanted.items():
         placeholders = _placeholders(entry, problem)
         if issue_id not in shown or shown[issue_id] != placeholders:
-            _create(hass, issue_id, problem.key, placeholders)
+            _create(hass, issue_id, problem.key, placeholders, _data(problem))
 
 
 def _id(problem: Problem) -> str:
-    parts = (problem.key, problem.room_id, problem.camera_id)
+    parts = (problem.key, problem.room_id, problem.camera_id, problem.hold_id)
     return "_".join(part for part in parts if part is not None)
 
 
@@ -72,12 +72,31 @@ def _placeholders(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]
     }
 
 
-def _create(hass: HomeAssistant, issue_id: str, key: str, placeholders: dict[str, str]) -> None:
+def _data(problem: Problem) -> dict[str, str | int | float | None] | None:
+    """What a fix flow needs to know; None: a person must act elsewhere."""
+    if problem.hold_id is None:
+        return None
+    return {
+        "key": problem.key,
+        "meeting_id": problem.meeting_id,
+        "hold_id": problem.hold_id,
+        **problem.placeholders,
+    }
+
+
+def _create(
+    hass: HomeAssistant,
+    issue_id: str,
+    key: str,
+    placeholders: dict[str, str],
+    data: dict[str, str | int | float | None] | None = None,
+) -> None:
     ir.async_create_issue(
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=key in _FIXABLE,
+        data=data,
+        is_fixable=key in _FIXABLE or data is not None,
         severity=ir.IssueSeverity.ERROR,
         translation_key=key,
         translation_placeholders=placeholders,

@@ -4,10 +4,13 @@ from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
 from .backup_repair import BackupsGoneFlow
+from .hold_repair import HoldFlow
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     """The flow of an issue that a person can answer for."""
+    if data and "hold_id" in data:
+        return HoldFlow({key: str(value) for key, value in data.items()})
     return BackupsGoneFlow()

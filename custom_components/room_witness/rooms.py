@@ -15,7 +15,9 @@ from .const import (
     CONF_AUDIO,
     CONF_CALENDAR,
     CONF_CAMERAS,
+    CONF_ERASE_AT_REVIEW,
     CONF_STREAM_URL,
+    CONF_TWO_PEOPLE,
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
     SUBENTRY_CAMERA,
@@ -45,7 +47,7 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
             for camera_id in subentry.data.get(CONF_CAMERAS, ())
             if camera_id in cameras
         ),
-        policy=_policy(subentry.data.get(SECTION_TIMES, {})),
+        policy=_policy(subentry.data.get(SECTION_TIMES, {}), entry.options),
         legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
         calendar_bound=CONF_CALENDAR in subentry.data,
     )
@@ -65,5 +67,10 @@ def _camera(subentry: ConfigSubentry) -> CameraConfig:
     return CameraConfig(id=subentry.subentry_id, source=stream_source(subentry.data))
 
 
-def _policy(times: Mapping[str, Mapping[str, float]]) -> RoomPolicy:
-    return RoomPolicy(**{name: timedelta(**value) for name, value in times.items()})
+def _policy(times: Mapping[str, Mapping[str, float]], options: Mapping[str, Any]) -> RoomPolicy:
+    given: dict[str, Any] = {name: timedelta(**value) for name, value in times.items()}
+    return RoomPolicy(
+        two_people=options.get(CONF_TWO_PEOPLE, False),
+        erase_at_review=options.get(CONF_ERASE_AT_REVIEW, False),
+        **given,
+    )

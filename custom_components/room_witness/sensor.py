@@ -41,6 +41,10 @@ def _meeting(status: RoomStatus) -> Mapping[str, Any]:
     return {"meeting_id": status.meeting_id, "segments": status.segments}
 
 
+def _reviews(status: RoomStatus) -> Mapping[str, Any]:
+    return {"next_review": status.next_review, "releases_pending": status.releases_pending}
+
+
 def _receipt(status: RoomStatus) -> Mapping[str, Any]:
     receipt = status.last_receipt
     if receipt is None:
@@ -68,6 +72,7 @@ SENSORS = (
         translation_key="evidence_held",
         state_class=SensorStateClass.MEASUREMENT,
         value_fn=lambda status: status.evidence_held,
+        attributes_fn=_reviews,
     ),
     RoomSensorDescription(
         key="next_erasure",

@@ -12,17 +12,25 @@ from roomwitness.policy.words import HoldKind
 from .const import DOMAIN
 
 ATTR_KIND, ATTR_REASON, ATTR_MEETING_ID = "kind", "reason", "meeting_id"
+ATTR_HOLD_ID, ATTR_REVIEW_DATE = "hold_id", "review_date"
 
 _REASON = vol.All(cv.string, vol.Length(min=3, max=500))
+_WHICH: VolDictType = {
+    vol.Optional(ATTR_MEETING_ID): cv.string,
+    vol.Optional(ATTR_HOLD_ID): cv.string,
+}
 _HOLD: VolDictType = {
     vol.Required(ATTR_KIND): vol.In([kind.value for kind in HoldKind]),
     vol.Required(ATTR_REASON): _REASON,
     vol.Optional(ATTR_MEETING_ID): cv.string,
+    vol.Optional(ATTR_REVIEW_DATE): cv.datetime,
 }
-_RELEASE: VolDictType = {
+_EXTEND: VolDictType = {
+    vol.Required(ATTR_REVIEW_DATE): cv.datetime,
     vol.Required(ATTR_REASON): _REASON,
-    vol.Optional(ATTR_MEETING_ID): cv.string,
+    **_WHICH,
 }
+_RELEASE: VolDictType = {vol.Required(ATTR_REASON): _REASON, **_WHICH}
 
 
 @callback
@@ -49,5 +57,8 @@ def async_setup_services(hass: HomeAssistant) -> None:
     register("preflight", "async_preflight", response=SupportsResponse.OPTIONAL)
     register("stop", "async_stop_meeting")
     register("report_threat", "async_report_threat", response=SupportsResponse.OPTIONAL)
-    register("hold", "async_hold", _HOLD)
-    register("release", "async_release", _RELEASE)
+    register("hold", "async_hold", _HOLD, SupportsResponse.OPTIONAL)
+    register("extend", "async_extend", _EXTEND, SupportsResponse.OPTIONAL)
+    register("release", "async_release", _RELEASE, SupportsResponse.OPTIONAL)
+    register("withdraw_release", "async_withdraw_release", dict(_WHICH), SupportsResponse.OPTIONAL)
+    register("list_evidence", "async_list_evidence", response=SupportsResponse.ONLY)

@@ -1,14 +1,17 @@
 """The switch that starts and stops a room's recording by hand; the actions are aimed at it."""
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonObjectType
 
-from roomwitness.policy.words import RUNNING, HoldKind
+from roomwitness.policy.words import RUNNING, HoldKind, Meeting
 from roomwitness.witness.errors import RoomBusy, RoomIdle
 
 from .const import DOMAIN
@@ -82,22 +85,74 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
             ],
         }
 
+    @property
+    def _by(self) -> str | None:
+        """Who asks: Home Assistant's id of the user, which names nobody; None is an automation."""
+        return self._context.user_id if self._context else None
+
     async def async_report_threat(self) -> ServiceResponse:
         """Hold the running meeting, or the one that has just ended."""
         with translated():
-            return {"meeting_id": await self.site.witness.report_threat(self.room_id)}
+            return {"meeting_id": await self.site.witness.report_threat(self.room_id, self._by)}
 
-    async def async_hold(self, kind: str, reason: str, meeting_id: str | None = None) -> None:
+    async def async_hold(
+        self,
+        kind: str,
+        reason: str,
+        meeting_id: str | None = None,
+        review_date: datetime | None = None,
+    ) -> ServiceResponse:
         """Place one more hold."""
+        meeting = self._meeting(meeting_id, held=False)
         with translated():
-            await self.site.witness.hold(
-                self._meeting(meeting_id, held=False), HoldKind(kind), reason
+            hold = await self.site.witness.holds.place(
+                meeting, HoldKind(kind), reason, self._by, _utc(review_date)
             )
+        return {
+            "meeting_id": meeting,
+            "hold_id": hold.id,
+            "review_date": hold.review_date.isoformat(),
+        }
 
-    async def async_release(self, reason: str, meeting_id: str | None = None) -> None:
-        """End every hold of a meeting: it is erased."""
+    async def async_extend(
+        self,
+        review_date: datetime,
+        reason: str,
+        meeting_id: str | None = None,
+        hold_id: str | None = None,
+    ) -> ServiceResponse:
+        """Put the review of one hold, or of all of a meeting, off."""
+        meeting = self._meeting(meeting_id, held=True)
+        date = dt_util.as_utc(review_date)
         with translated():
-            await self.site.witness.release(self._meeting(meeting_id, held=True), reason)
+            ids = await self.site.witness.holds.extend(meeting, date, reason, hold_id, self._by)
+        return {"meeting_id": meeting, "hold_ids": list(ids), "review_date": date.isoformat()}
+
+    async def async_release(
+        self, reason: str, meeting_id: str | None = None, hold_id: str | None = None
+    ) -> ServiceResponse:
+        """End one hold, or all of a meeting; or ask for it, where two people are needed."""
+        meeting = self._meeting(meeting_id, held=True)
+        with translated():
+            done = await self.site.witness.holds.release(meeting, reason, hold_id, self._by)
+        return {
+            "meeting_id": meeting,
+            "released": [each.hold_id for each in done if each.released],
+            "pending": [each.hold_id for each in done if not each.released],
+        }
+
+    async def async_withdraw_release(
+        self, meeting_id: str | None = None, hold_id: str | None = None
+    ) -> ServiceResponse:
+        """Take back a release that waits for its second person."""
+        meeting = self._meeting(meeting_id, held=True)
+        with translated():
+            ids = await self.site.witness.holds.withdraw(meeting, hold_id, self._by)
+        return {"meeting_id": meeting, "hold_ids": list(ids)}
+
+    async def async_list_evidence(self) -> ServiceResponse:
+        """The room's held meetings and their holds; no names and no reasons."""
+        return {"meetings": [_evidence(m) for m in self.site.witness.holds.evidence(self.room_id)]}
 
     def _meeting(self, meeting_id: str | None, *, held: bool) -> str:
         """The meeting that is meant: the one named, or the only one that it can be."""
@@ -110,3 +165,30 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
             key = "meeting_ambiguous" if found else "meeting_not_found"
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key=key)
         return found[0].id
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else dt_util.as_utc(moment)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _evidence(meeting: Meeting) -> JsonObjectType:
+    return {
+        "meeting_id": meeting.id,
+        "state": str(meeting.state),
+        "started": _iso(meeting.started),
+        "ended": _iso(meeting.ended),
+        "holds": [
+            {
+                "hold_id": hold.id,
+                "kind": str(hold.kind),
+                "created": _iso(hold.created),
+                "review_date": _iso(hold.review_date),
+                "release_pending": hold.release_asked is not None,
+            }
+            for hold in meeting.open_holds
+        ],
+    }

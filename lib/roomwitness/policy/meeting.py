@@ -6,6 +6,17 @@ from datetime import datetime
 from typing import cast
 
 from .errors import TransitionNotAllowed
+from .holds import (
+    AskRelease,
+    ExtendHold,
+    WithdrawRelease,
+    ask_release,
+    check_release,
+    extend,
+    lapsed,
+    with_hold,
+    withdraw_release,
+)
 from .words import AHEAD, KEPT, RUNNING, Hold, HoldKind, Meeting, MeetingState, RoomPolicy
 
 S = MeetingState
@@ -56,6 +67,7 @@ class ReportThreat:
     """Staff reports a threat."""
 
     hold_id: str
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,14 @@ class ReleaseHold:
 
     hold_id: str
     reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LapseHold:
+    """The end of a hold at its review date, where the site chose that."""
+
+    hold_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,10 @@ type Event = (
     | ReportThreat
     | PlaceHold
     | ReleaseHold
+    | LapseHold
+    | ExtendHold
+    | AskRelease
+    | WithdrawRelease
     | HandOver
     | Erase
 )
@@ -164,6 +188,7 @@ def _threat(meeting: Meeting, event: ReportThreat, now: datetime, policy: RoomPo
         reason="",
         created=now,
         review_date=now + policy.hold_period,
+        placed_by=event.by,
     )
     return _place(meeting, PlaceHold(hold), now, policy)
 
@@ -174,17 +199,26 @@ def _place(meeting: Meeting, event: PlaceHold, _now: datetime, _p: RoomPolicy) -
     return replace(meeting, state=kept, holds=(*meeting.holds, event.hold))
 
 
-def _release(meeting: Meeting, event: ReleaseHold, now: datetime, _p: RoomPolicy) -> Meeting:
-    if event.hold_id not in {hold.id for hold in meeting.open_holds}:
-        raise TransitionNotAllowed(state=meeting.state)
-    holds = tuple(
-        replace(hold, released=now, release_reason=event.reason)
-        if hold.id == event.hold_id
-        else hold
-        for hold in meeting.holds
-    )
-    after = replace(meeting, holds=holds)
-    if after.held or meeting.state in RUNNING:
+def _release(meeting: Meeting, event: ReleaseHold, now: datetime, policy: RoomPolicy) -> Meeting:
+    def change(hold: Hold) -> Hold:
+        check_release(hold, event.by, policy)
+        return replace(hold, released=now, release_reason=event.reason)
+
+    return _freed(with_hold(meeting, event.hold_id, change), now)
+
+
+def _lapse(meeting: Meeting, event: LapseHold, now: datetime, policy: RoomPolicy) -> Meeting:
+    def change(hold: Hold) -> Hold:
+        if not lapsed(hold, now, policy):
+            raise TransitionNotAllowed(state=meeting.state)
+        return replace(hold, released=now, release_reason="")
+
+    return _freed(with_hold(meeting, event.hold_id, change), now)
+
+
+def _freed(after: Meeting, now: datetime) -> Meeting:
+    """Without its last hold it is to be erased; one that records goes on as an ordinary one."""
+    if after.held or after.state in RUNNING:
         return after
     return replace(after, state=S.RELEASED, deadline=now)
 
@@ -212,6 +246,10 @@ _RULES: dict[type, object] = {
     ReportThreat: _threat,
     PlaceHold: _place,
     ReleaseHold: _release,
+    LapseHold: _lapse,
+    ExtendHold: extend,
+    AskRelease: ask_release,
+    WithdrawRelease: withdraw_release,
     HandOver: _hand_over,
     Erase: _erase,
 }

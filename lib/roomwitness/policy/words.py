@@ -76,7 +76,10 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The decision that a meeting is evidence until its review date, or until released."""
+    """The decision that a meeting is evidence until its review date, or until released.
+
+    People (``placed_by``, ``release_asked_by``) are pseudonymous ids; None is an automation.
+    """
 
     id: str
     kind: HoldKind
@@ -85,17 +88,28 @@ class Hold:
     review_date: datetime
     released: datetime | None = None
     release_reason: str | None = None
+    placed_by: str | None = None
+    review_reason: str | None = None
+    release_asked: datetime | None = None
+    release_asked_by: str | None = None
+    release_ask_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomPolicy:
-    """A room's times: record from ``lead`` before to ``lag`` after a booking."""
+    """A room's times: record from ``lead`` before to ``lag`` after a booking.
+
+    ``two_people`` says that a hold is released by two, neither of whom placed it;
+    ``erase_at_review`` that a hold ends by itself at its review date.
+    """
 
     lead: timedelta = timedelta(0)
     lag: timedelta = timedelta(0)
     review_window: timedelta = timedelta(hours=1)
     hold_period: timedelta = timedelta(days=30)
     preflight_lead: timedelta = timedelta(minutes=10)
+    two_people: bool = False
+    erase_at_review: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ class Index:
             )
             db.execute("DELETE FROM hold WHERE meeting = ?", (m.id,))
             db.executemany(
-                "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [
                     (
                         h.id,
@@ -110,6 +110,11 @@ class Index:
                         _put(h.review_date),
                         _put(h.released),
                         h.release_reason,
+                        h.placed_by,
+                        _put(h.release_asked),
+                        h.release_asked_by,
+                        h.release_ask_reason,
+                        h.review_reason,
                     )
                     for place, h in enumerate(m.holds)
                 ],
@@ -130,6 +135,11 @@ class Index:
                     review_date=_time(row[6]),
                     released=_maybe(row[7]),
                     release_reason=row[8],
+                    placed_by=row[9],
+                    release_asked=_maybe(row[10]),
+                    release_asked_by=row[11],
+                    release_ask_reason=row[12],
+                    review_reason=row[13],
                 )
             )
         return [

@@ -79,7 +79,15 @@ CREATE TABLE clock_event (
 CREATE INDEX clock_event_by_recording ON clock_event (recording, at);
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS)
+_HOLD_PEOPLE = """
+ALTER TABLE hold ADD COLUMN placed_by TEXT;
+ALTER TABLE hold ADD COLUMN release_asked REAL;
+ALTER TABLE hold ADD COLUMN release_asked_by TEXT;
+ALTER TABLE hold ADD COLUMN release_ask_reason TEXT;
+ALTER TABLE hold ADD COLUMN review_reason TEXT;
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE)
 
 
 def migrate(db: sqlite3.Connection) -> None:

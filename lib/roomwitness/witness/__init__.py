@@ -9,12 +9,14 @@ from .config import (
     SiteKeys,
     generate_site_keys,
 )
+from .holds import Released
 from .status import Problem, RoomStatus
 
 __all__ = [
     "CameraConfig",
     "LegalFile",
     "Problem",
+    "Released",
     "RoomConfig",
     "RoomStatus",
     "SiteConfig",

@@ -14,8 +14,6 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import (
     Booking,
-    Hold,
-    HoldKind,
     Meeting,
 )
 from roomwitness.vault import Receipt, Vault, listing
@@ -31,6 +29,7 @@ from .errors import (
     RoomIdle,
     RoomNotFound,
 )
+from .holds import Holds
 from .ledger import Ledger
 from .preflight import Preflight
 from .scrub import Scrub
@@ -51,8 +50,9 @@ def _utcnow() -> datetime:
 class Witness:
     """Bookings in, recordings, evidence and receipts out.
 
-    Every public method is for one event loop; disk work runs in one worker thread, so that it
-    happens in the order in which it was decided. Capture has a thread of its own.
+    ``holds`` places and ends holds. Every public method is for one event loop; disk work runs in
+    one worker thread, so that it happens in the order in which it was decided. Capture has a
+    thread of its own.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Witness:
         self._disk_problem: Problem | None = None
         self._listeners: list[Callable[[str], None]] = []
         self._lock = asyncio.Lock()
+        self.holds = Holds(self._ledger, self._upkeep, self._lock, clock, self._meeting)
         self._ticker: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -233,8 +234,10 @@ class Witness:
                 raise RoomIdle
             await self._upkeep.apply(meeting, events.End(), self._clock(), room)
 
-    async def report_threat(self, room_id: str) -> str:
+    async def report_threat(self, room_id: str, by: str | None = None) -> str:
         """Hold the running meeting, or the newest one still in review, as evidence; returns its id.
+
+        ``by`` is a pseudonymous id of whoever reports it.
 
         Raises:
             RoomNotFound, RoomIdle.
@@ -245,40 +248,10 @@ class Witness:
             meeting = current(meetings) or newest_in_review(meetings)
             if meeting is None:
                 raise RoomIdle
-            await self._upkeep.apply(meeting, events.ReportThreat(new_id()), self._clock(), room)
-            return meeting.id
-
-    async def hold(self, meeting_id: str, kind: HoldKind, reason: str) -> str:
-        """Place one more hold on a meeting; returns the hold's id.
-
-        Raises:
-            MeetingNotFound: unknown or erased.
-        """
-        async with self._lock:
-            meeting, room = self._meeting(meeting_id)
-            now = self._clock()
-            hold = Hold(
-                id=new_id(),
-                kind=kind,
-                reason=reason,
-                created=now,
-                review_date=now + room.policy.hold_period,
+            await self._upkeep.apply(
+                meeting, events.ReportThreat(new_id(), by), self._clock(), room
             )
-            await self._upkeep.apply(meeting, events.PlaceHold(hold), now, room)
-            return hold.id
-
-    async def release(self, meeting_id: str, reason: str) -> None:
-        """End every open hold of a meeting; it is erased at the next tick.
-
-        Raises:
-            MeetingNotFound: unknown or erased.
-        """
-        async with self._lock:
-            meeting, room = self._meeting(meeting_id)
-            now = self._clock()
-            for hold in meeting.open_holds:
-                event = events.ReleaseHold(hold.id, reason)
-                meeting = await self._upkeep.apply(meeting, event, now, room)
+            return meeting.id
 
     async def hand_over(self, meeting_id: str) -> None:
         """Note that evidence was handed to the police; it stays held until released.
@@ -440,6 +413,7 @@ class Witness:
                 placeholders={"fields": ", ".join(missing)},
             )
         yield from self._preflight.problems(room.id)
+        yield from self.holds.problems(room.id, self._clock())
         for meeting in self._ledger.of_room(room.id):
             if meeting.id in self._scrub.damaged:
                 placeholders = {"meeting": meeting.id}

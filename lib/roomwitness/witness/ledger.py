@@ -15,6 +15,8 @@ from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Gap, Receipt, Recording, Segment, Vault
 
+from .entries import hold_fields
+
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
 # A meeting that began longer ago than this has ended.
@@ -130,7 +132,14 @@ class Ledger:
             TransitionNotAllowed: the event does not fit the meeting's state; nothing is changed.
         """
         after = advance(meeting, event, now, policy)
-        self.note(_kind(event), now, meeting=meeting.id, before=meeting.state, state=after.state)
+        self.note(
+            _kind(event),
+            now,
+            meeting=meeting.id,
+            before=meeting.state,
+            state=after.state,
+            **hold_fields(event),
+        )
         if after.held:
             self._vault.hold_meeting(meeting.id)
         elif meeting.held:

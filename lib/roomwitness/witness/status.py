@@ -17,6 +17,8 @@ class Problem:
     key: str
     room_id: str | None = None
     camera_id: str | None = None
+    meeting_id: str | None = None
+    hold_id: str | None = None
     placeholders: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -30,6 +32,8 @@ class RoomStatus:
     next_booking: datetime | None = None
     next_booking_end: datetime | None = None
     evidence_held: int = 0
+    next_review: datetime | None = None
+    releases_pending: int = 0
     next_erasure: datetime | None = None
     overdue: int = 0
     cameras: Mapping[str, CaptureStatus] = field(default_factory=dict)

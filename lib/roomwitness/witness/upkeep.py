@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from roomwitness.policy import meeting as events
+from roomwitness.policy.holds import lapsed
 from roomwitness.policy.reconcile import Create, plan
 from roomwitness.policy.retention import due
 from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
@@ -78,6 +79,7 @@ class Upkeep:
             if room.calendar_bound and room.id in self._wishes.bookings:
                 await self._plan(room, now)
         await self._end_overrun(now)
+        await self._lapse(now)
         await self._sync_sessions(now)
         await self._log_clocks(now)
         await self._erase_due(now)
@@ -112,6 +114,17 @@ class Upkeep:
             if over or (room is None and self._wishes.known):
                 event = events.End(meeting.planned_end if over else None)
                 await self.apply(meeting, event, now, room)
+
+    async def _lapse(self, now: datetime) -> None:
+        """Holds end at their review date where the site chose that, and nowhere else."""
+        for meeting in self._ledger.meetings:
+            room = self._wishes.rooms.get(meeting.room_id)
+            if room is None:
+                continue
+            after = meeting
+            for hold in meeting.open_holds:
+                if lapsed(hold, now, room.policy):
+                    after = await self.apply(after, events.LapseHold(hold.id), now, room)
 
     async def _sync_sessions(self, now: datetime) -> None:
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}

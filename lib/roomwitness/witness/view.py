@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureStatus
 from roomwitness.policy import retention
+from roomwitness.policy.holds import pending
 from roomwitness.policy.words import KEPT, RUNNING, Booking, Meeting, MeetingState
 from roomwitness.vault import Receipt
 
@@ -65,6 +66,8 @@ def room_status(
         evidence_held=sum(m.held for m in meetings),
         next_erasure=retention.next_erasure(meetings),
         overdue=len(overdue(meetings, now)),
+        next_review=min((h.review_date for m in meetings for h in m.open_holds), default=None),
+        releases_pending=len(pending(meetings)),
         cameras=cameras,
         segments=segments,
         bytes=sum(status.bytes for status in cameras.values()),

@@ -1,6 +1,7 @@
 """DESIGN.md's invariants as a state machine: time both ways, restarts anywhere, any calendar."""
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -9,15 +10,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from roomwitness.errors import WitnessError
+from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
-from roomwitness.policy.errors import TransitionNotAllowed
 from roomwitness.policy.reconcile import Create, plan
 from roomwitness.policy.retention import due
-from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
+from roomwitness.policy.words import (
+    RUNNING,
+    Booking,
+    Hold,
+    HoldKind,
+    Meeting,
+    MeetingState,
+    RoomPolicy,
+)
 from roomwitness.vault.index import Index
 
 T = datetime(2026, 10, 24, 22, 0, tzinfo=UTC)  # The night in which Sweden's clocks go back.
 S = MeetingState
+people = st.sampled_from(["anna", "bo", "cia", None])
 minutes = st.integers(-90, 240).map(lambda m: timedelta(minutes=m))
 
 
@@ -87,13 +98,50 @@ class Rooms(RuleBasedStateMachine):
             events.Resume(),
             events.HandOver(),
             events.Erase(),
-            *(events.ReleaseHold(hold.id, "why") for hold in meeting.open_holds),
+            events.PlaceHold(self.new_hold(data)),
+            *(
+                event
+                for hold in meeting.open_holds
+                for event in (
+                    events.ReleaseHold(hold.id, "why", data.draw(people)),
+                    events.LapseHold(hold.id),
+                    holds.AskRelease(hold.id, "why", data.draw(people)),
+                    holds.WithdrawRelease(hold.id, data.draw(people)),
+                    holds.ExtendHold(hold.id, self.now + data.draw(minutes), "why"),
+                )
+            ),
         ]
         event = data.draw(st.sampled_from(happenings))
         try:
             self.apply(meeting, event)
-        except TransitionNotAllowed:
+        except WitnessError:
             assert self.meetings()[meeting.id] == meeting
+        else:
+            self.check_two_people(meeting, event)
+
+    def new_hold(self, data: st.DataObject) -> Hold:
+        return Hold(
+            id=f"h{next(self.ids)}",
+            kind=data.draw(st.sampled_from(HoldKind)),
+            reason="why",
+            created=self.now,
+            review_date=self.now + timedelta(minutes=60),
+            placed_by=data.draw(people),
+        )
+
+    def check_two_people(self, before: Meeting, event: events.Event) -> None:
+        """Whatever was done, a hold that ended was ended by two who had not placed it."""
+        if not self.policy.two_people or not isinstance(event, events.ReleaseHold):
+            return
+        (hold,) = [h for h in before.holds if h.id == event.hold_id]
+        assert hold.release_asked is not None
+        assert event.by is not None
+        assert hold.release_asked_by is not None
+        assert len({event.by, hold.release_asked_by, hold.placed_by}) == 3
+
+    @rule(two_people=st.booleans(), erase_at_review=st.booleans())
+    def the_site_changes_its_mind(self, two_people: bool, erase_at_review: bool) -> None:
+        self.policy = replace(self.policy, two_people=two_people, erase_at_review=erase_at_review)
 
     @rule()
     def tick(self) -> None:
@@ -110,6 +158,12 @@ class Rooms(RuleBasedStateMachine):
                 self.index.save_meeting(step.meeting)
             else:
                 self.apply(self.meetings()[step.meeting_id], step.event)
+        for meeting in self.meetings().values():
+            after = meeting
+            for hold in meeting.open_holds:
+                if holds.lapsed(hold, self.now, self.policy):
+                    after = events.advance(after, events.LapseHold(hold.id), self.now, self.policy)
+                    self.index.save_meeting(after)
         for meeting in due(self.meetings().values(), self.now):
             self.apply(meeting, events.Erase())
         late = [

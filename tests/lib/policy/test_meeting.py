@@ -114,7 +114,6 @@ def test_an_end_is_never_in_the_future(planned: Meeting) -> None:
         ((events.Start(),), events.Resume()),
         ((events.Start(),), events.HandOver()),
         ((events.Start(), events.End()), events.Rebook(T, T)),
-        ((events.Start(), events.End()), events.ReleaseHold("nobody", "")),
         ((events.Start(), events.End(), events.Erase()), events.ReportThreat("h")),
         ((events.Start(), events.End(), events.Erase()), hold("h")),
     ],

@@ -12,7 +12,7 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause, HoldKind, MeetingState
 from roomwitness.vault.age import Identity
 from roomwitness.vault.errors import KeyMissing
-from roomwitness.witness import LegalFile, Witness
+from roomwitness.witness import LegalFile
 from tests.camera import Camera, CameraConfig
 from tests.lib.capture.memory import decode
 
@@ -97,8 +97,8 @@ async def test_a_threat_is_held_and_opens_with_the_age_program(
 
     await witness.hand_over(meeting)
     assert witness.status("r1").state is S.HANDED_OVER
-    await witness.hold(meeting, HoldKind.ACCESS_REQUEST, "request 12")
-    await witness.release(meeting, "the court has it")
+    await witness.holds.place(meeting, HoldKind.ACCESS_REQUEST, "request 12")
+    await witness.holds.release(meeting, "the court has it")
     await until(lambda: witness.status("r1").last_receipt)
     assert vault.recordings(meeting) == []
     vault.close()
@@ -179,7 +179,7 @@ async def test_a_room_that_is_taken_away_stops_recording(camera: Camera, house: 
     await witness.stop()
 
 
-async def refused(witness: Witness, work: str, *args: object) -> str:
+async def refused(witness: object, work: str, *args: object) -> str:
     with pytest.raises(WitnessError) as caught:
         await getattr(witness, work)(*args)
     return caught.value.key
@@ -192,8 +192,8 @@ async def test_what_cannot_be_is_refused_by_name(camera: Camera, house: House) -
     assert await refused(witness, "start_meeting", "nowhere") == "room_not_found"
     assert await refused(witness, "stop_meeting", "r1") == "room_idle"
     assert await refused(witness, "report_threat", "r1") == "room_idle"
-    assert await refused(witness, "release", "no", "why") == "meeting_not_found"
-    assert await refused(witness, "hold", "no", HoldKind.LEGAL, "why") == "meeting_not_found"
+    assert await refused(witness.holds, "release", "no", "why") == "meeting_not_found"
+    assert await refused(witness.holds, "place", "no", HoldKind.LEGAL, "why") == "meeting_not_found"
     assert await refused(witness, "start_meeting", "r2") == "legal_file_incomplete"
     meeting = await witness.start_meeting("r1")
     assert await refused(witness, "start_meeting", "r1") == "room_busy"
