@@ -16,7 +16,7 @@ from roomwitness.errors import WitnessError
 
 from . import bookings
 from .client import Client, Refused, until
-from .evidence import Evidence, Meeting, decoded, opened
+from .evidence import Evidence, Meeting, decoded, opened, opener
 from .place import Place
 from .setup import REVIEW_SECONDS
 
@@ -257,10 +257,11 @@ async def _threat_by_button(walk: Walk) -> str:
 
 
 async def _held_opens(walk: Walk, *meetings: str) -> None:
-    async with walk.step("held evidence opens with the custodian's identity, by the age program"):
+    async with walk.step("the custodian's identity opens the held keys (roomwitness export)"):
         identities = await asyncio.to_thread(walk.evidence.exported)
     for meeting_id in meetings:
-        async with walk.step("its video decodes to the expected length") as told:
+        by = opener()
+        async with walk.step(f"{by} opens it, its video decodes to the expected length") as told:
             if meeting_id == meetings[-1]:
                 await bookings.shorten(walk.client, "calendar.room_14", 1)
                 await walk.is_("binary_sensor.room_14_recording", "off", seconds=60)

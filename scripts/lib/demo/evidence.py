@@ -155,6 +155,11 @@ def _pieces(wrap: bytes) -> list[bytes]:
     return [piece for piece in pieces if b"X25519" not in piece and b"-> " not in piece]
 
 
+def opener() -> str:
+    """Which program that is not ours opens segments here."""
+    return "the age program" if shutil.which("age") else "pyrage"
+
+
 def opened(path: Path, identity: str) -> bytes:
     """The segment's media, decrypted by a program that is not ours: age, else pyrage."""
     program = shutil.which("age")

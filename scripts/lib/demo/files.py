@@ -49,7 +49,8 @@ template:
             target: {{entity_id: input_boolean.bulb_12}}
 logger:
   default: warning
-  filters:  # A system library that only camera snapshots use; packages are in uv.lock.
+  filters:  # What only camera snapshots and voice use, and a machine may not have.
+    haffmpeg.core: ["FFmpeg fails"]
     homeassistant.components.camera.img_util: ["turbojpeg"]
 """
 
