@@ -16,7 +16,8 @@ from .rtp import Track
 from .sink import SegmentOut, SegmentSink
 from .timeline import Timeline
 
-_FRAGMENT_TICKS = VIDEO_TIMESCALE
+# A kill costs what came after the last flush: so that it is never more than a second.
+_FRAGMENT_TICKS = VIDEO_TIMESCALE // 2
 # A fragment is written at the latest when it has so much, whatever its pictures' times say.
 _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
