@@ -268,10 +268,6 @@ def _try(root: Path, nth: int, error: int, lasting: int) -> list[str]:
             due = [Due(m, "G-7", POLICY) for m in ledger.meetings if m.id == "calm"]
             Erasures(vault, ledger, ORIGIN).run(due, T)
         broken += _held_against(site, vault, ledger, promises)
-        going = {p[1] for p in promises if p[0] == "to erase"}
-        for meeting in ledger.meetings:
-            if meeting.id in going:  # The next tick goes on with what a fault broke off.
-                ledger.erase(meeting, T, "G-7", POLICY)
         for meeting in ledger.meetings:
             for recording in vault.recordings(meeting.id):
                 vault.end_recording(recording.id, T + timedelta(minutes=1))

@@ -11,6 +11,7 @@ every byte of the site's folder.
 
 import argparse
 import asyncio
+import base64
 import io
 import multiprocessing
 import os
@@ -24,17 +25,21 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
 
 from bench import _report
 from roomwitness.capture import StreamSource
+from roomwitness.custody import SiteSigner, verify_log
+from roomwitness.policy.retention import due
 from roomwitness.policy.words import MeetingState, RoomPolicy
 from roomwitness.vault import Recording, Vault
 from roomwitness.vault.age import bech32
-from tests.lib.witness.house import House, booking
+from roomwitness.witness.erasures import Due, Erasures
+from roomwitness.witness.ledger import Ledger
+from tests.lib.witness.house import ORIGIN, House, booking
 from tests.peers import free_port
 
 _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
@@ -176,6 +181,7 @@ def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
     vault = house.vault()
     try:
         vault.recover()
+        _finish(house, vault)
         problems += [line.split(" ")[0] for line in vault.check()]
         live = {m.id for m in vault.meetings() if m.state is not MeetingState.ERASED}
         recordings = [r for meeting in live for r in vault.recordings(meeting)]
@@ -188,7 +194,7 @@ def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
     finally:
         vault.close()
     try:
-        house.log()
+        verify_log(house.config.root / "custody")
     except Exception as err:
         problems.append(f"custody log: {type(err).__name__}")
     gone = {keys.pop(recording) for recording in keys.keys() - identities.keys()}
@@ -199,6 +205,18 @@ def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
         found.errors.update(problems)
         found.erased += len(gone)
         found.resurrected += back
+
+
+def _finish(house: House, vault: Vault) -> None:
+    """As the conductor's first tick does: an erasure that the kill broke off is finished."""
+    signer = SiteSigner.from_private_bytes(ORIGIN, base64.b64decode(house.config.log_private_key))
+    ledger = Ledger(vault, house.config.root / "custody", signer, ORIGIN)
+    now = datetime.now(UTC)
+    ledger.open(now)
+    Erasures(vault, ledger, ORIGIN).run(
+        [Due(meeting, "", _POLICY) for meeting in due(ledger.meetings, now)], now
+    )
+    ledger.close()
 
 
 def _begun(house: House) -> dict[str, float]:
