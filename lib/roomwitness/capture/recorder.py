@@ -12,7 +12,7 @@ from roomwitness.policy.words import GapCause
 
 from . import backoff
 from .coverage import Coverage
-from .errors import CaptureError, StreamNoKeyframe, StreamSilent, StreamStalled
+from .errors import CaptureError, StreamNoKeyframe, StreamProtocolError, StreamSilent, StreamStalled
 from .feed import Feed
 from .hostclock import HostClock
 from .segmenter import Segmenter
@@ -99,6 +99,9 @@ class Recorder:
                 self._failed(err.key, err.cause)
             except WitnessError as err:
                 self._failed(err.key, GapCause.DISK_FULL)
+            except Exception as err:  # A fault of ours must not end the recording unseen.
+                _LOGGER.error("Unexpected %s while recording", type(err).__name__)  # noqa: TRY400
+                self._failed(StreamProtocolError.key, GapCause.PROTOCOL_ERROR)
             failures = 1 if self._status.frames > frames else failures + 1
             await self._pause(self._timeouts.wait(failures, self._chance))
         self._try_declaring(lambda: self._coverage.finish(self._clock()))

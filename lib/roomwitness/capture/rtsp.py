@@ -142,8 +142,9 @@ class RtspClient:
         self._session = identifier.strip()
         for parameter in parameters:
             name, _, value = parameter.strip().partition("=")
-            if name.lower() == "timeout" and value.strip().isdigit():
-                self._session_timeout_s = max(1.0, float(value))
+            seconds = value.strip()
+            if name.lower() == "timeout" and seconds.isascii() and seconds.isdigit():
+                self._session_timeout_s = min(max(1.0, float(seconds[:9])), 3600.0)
 
     async def _send(self, method: str, uri: str, headers: dict[str, str]) -> Response:
         self._cseq += 1

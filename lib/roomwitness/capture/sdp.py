@@ -1,7 +1,7 @@
 """The parts of a session description (RFC 8866) that a recorder needs."""
 
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from .errors import StreamProtocolError
 
@@ -59,9 +59,10 @@ def parse(text: str, base: str) -> Description:
         raise StreamProtocolError("not a session description")
     try:
         media = tuple(_media(lines, base) for lines in sections[1:])
+        control = _control(_attribute(sections[0], "control"), base)
     except ValueError, IndexError:
         raise StreamProtocolError("a malformed session description") from None
-    return Description(_control(_attribute(sections[0], "control"), base), media)
+    return Description(control, media)
 
 
 def _media(lines: list[str], base: str) -> Media:
@@ -102,6 +103,7 @@ def _control(value: str | None, base: str) -> str:
     if not value or value == "*":
         return base
     if "://" in value:
+        urlsplit(value)  # A malformed one is refused here, not where it is used.
         return value
     if value.startswith("/"):
         return urljoin(base.replace("rtsp://", "http://", 1), value).replace("http", "rtsp", 1)

@@ -14,6 +14,7 @@ from .errors import ConnectionLost, StreamProtocolError
 _BUFFER = 1 << 18
 _MAX_HEAD = 1 << 14
 _MAX_BODY = 1 << 17
+_MAX_DIGITS = 18
 _DOLLAR = 0x24
 
 type Packet = Callable[[int, memoryview, int, int], None]
@@ -179,6 +180,6 @@ class RtspTransport(asyncio.BufferedProtocol):
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise StreamProtocolError("a malformed message")
     return int(text)

@@ -233,7 +233,8 @@ def test_a_description() -> None:
     assert (mpeg4.channels, mpeg4.control) == (2, "rtsp://other/3")
     assert found.of("audio") == (alaw, mpeg4)
     assert found.of("application") == ()
-    for bad in ("", "hello", "v=0\nm=video", "v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/0"):
+    zero = "v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/0"
+    for bad in ("", "hello", "v=0\nm=video", zero, "v=0\na=control://["):
         with pytest.raises(StreamProtocolError):
             sdp.parse(bad, "rtsp://cam/")
 

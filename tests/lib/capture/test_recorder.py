@@ -323,3 +323,22 @@ async def test_a_second_without_pictures_is_declared(camera: Camera) -> None:
     sink = await run.stop()
     (gap,) = [gap for gap in sink.gaps if gap[2] is GapCause.STALLED]
     assert timedelta(seconds=0.7) < gap[1] - gap[0] < timedelta(seconds=5)
+
+
+async def test_a_fault_of_ours_is_a_gap_and_recording_resumes(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, faults = Recorder._record, [ValueError("rtsp://secret@camera")]
+
+    async def faulty(self: Recorder) -> None:
+        if faults:
+            raise faults.pop()
+        await real(self)
+
+    monkeypatch.setattr(Recorder, "_record", faulty)
+    async with recording(camera) as run:
+        await run.segments(1)
+        sink = await run.stop()
+    assert GapCause.PROTOCOL_ERROR in {cause for _, _, cause, _ in sink.gaps}
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
