@@ -1,13 +1,89 @@
 """After a kill: what was flushed becomes a whole, listed segment again."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from . import age, files
-from .records import Segment
+from .errors import AgeFormatError, KeyMissing, VaultFull, VaultUnwritable
+from .index import Index
+from .keys import KeyStore
+from .records import Recording, Recovered, Segment, file_name, segment_of
 from .writer import OFFSET_BYTES, PART, TAIL
+
+
+class Recovery:
+    """Walks what is on disk; ``identity`` opens a recording's key or raises ``KeyMissing``."""
+
+    def __init__(
+        self,
+        index: Index,
+        ephemeral: KeyStore,
+        segments: Path,
+        identity: Callable[[str], age.Identity],
+    ) -> None:
+        self._index = index
+        self._ephemeral = ephemeral
+        self._segments = segments
+        self._identity = identity
+
+    def everything(self) -> list[Recovered]:
+        """Make whole what a kill left open, and finish erasures that it broke off."""
+        recovered = []
+        for recording in self._index.recordings():
+            recovered += self.recording(recording)
+        known = {recording.id for recording in self._index.recordings()}
+        for folder in self._segments.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+        erased = self._ephemeral.ids() - known
+        self._ephemeral.destroy(erased)
+        return recovered
+
+    def recording(self, recording: Recording) -> list[Recovered]:
+        """Make the open segments of one recording whole, as far as that can be done now."""
+        found: list[Recovered] = []
+        with suppress(OSError):  # What cannot be mended now stays as it is; check() names it.
+            self._make_whole(recording, found)
+        return found
+
+    def _make_whole(self, recording: Recording, found: list[Recovered]) -> None:
+        folder = self._segments / recording.id
+        if not folder.is_dir():
+            return
+        for unfinished in folder.glob(f"*{files.NEW}"):
+            unfinished.unlink()
+        listed = {segment.id for segment in self._index.segments(recording.id)}
+        names = {
+            found_id
+            for path in folder.iterdir()
+            if (found_id := segment_of(path.name.removesuffix(PART).removesuffix(TAIL)))
+        }
+        for identifier in sorted(names):
+            path = folder / file_name(identifier)
+            if identifier in listed:
+                for suffix in (TAIL, PART):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                continue
+            start = datetime.fromtimestamp(int(identifier.split("-")[0]) / 1000, UTC)
+            try:
+                segment = reseal(
+                    path,
+                    identifier,
+                    recording.id,
+                    start,
+                    self._identity(recording.id),
+                    self._index.add_segment,
+                )
+            except OSError, AgeFormatError, KeyMissing, VaultFull, VaultUnwritable:
+                continue  # It stays as it is; check() names it.
+            if segment is not None:
+                found.append(
+                    Recovered(recording_id=recording.id, segment_id=segment.id, bytes=segment.bytes)
+                )
 
 
 def flushed_plaintext(path: Path, identity: age.Identity) -> bytes:

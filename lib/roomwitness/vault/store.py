@@ -8,14 +8,13 @@ elsewhere (see keys.py). All methods block on disk and may be called from any th
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from roomwitness.policy.words import Meeting
 
-from . import age, files, receipts, recovery
+from . import age, files, receipts, scan
 from .check import Places, check
 from .erasure import Erased, Eraser
 from .errors import (
@@ -37,9 +36,9 @@ from .records import (
     Segment,
     file_name,
     segment_id,
-    segment_of,
 )
-from .writer import PART, TAIL, SegmentWriter
+from .recovery import Recovery
+from .writer import SegmentWriter
 
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
 # Recording stops while this much is left: erasing, holding and the custody log need some room.
@@ -68,6 +67,7 @@ class Vault:
         self._index = Index(root / "index.db", self._path)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
+        self._recovery = Recovery(self._index, self._ephemeral, self._segments, self._identity)
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
         return self._segments / recording_id / file_name(segment_id)
@@ -139,7 +139,7 @@ class Vault:
         recording = self._index.recording(recording_id)
         if recording is None:
             return
-        self._recover_recording(recording)
+        self._recovery.recording(recording)
         self._index.save_recording(replace(recording, ended=now))
 
     def recordings(self, meeting_id: str) -> list[Recording]:
@@ -221,57 +221,7 @@ class Vault:
 
     def recover(self) -> list[Recovered]:
         """Make whole what a kill left open, and finish erasures that it broke off."""
-        recovered = []
-        for recording in self._index.recordings():
-            recovered += self._recover_recording(recording)
-        known = {recording.id for recording in self._index.recordings()}
-        for folder in self._segments.iterdir():
-            if folder.name not in known:
-                shutil.rmtree(folder, ignore_errors=True)
-        erased = self._ephemeral.ids() - known
-        self._ephemeral.destroy(erased)
-        return recovered
-
-    def _recover_recording(self, recording: Recording) -> list[Recovered]:
-        found: list[Recovered] = []
-        with suppress(OSError):  # What cannot be mended now stays as it is; check() names it.
-            self._make_whole(recording, found)
-        return found
-
-    def _make_whole(self, recording: Recording, found: list[Recovered]) -> None:
-        folder = self._segments / recording.id
-        if not folder.is_dir():
-            return
-        for unfinished in folder.glob(f"*{files.NEW}"):
-            unfinished.unlink()
-        listed = {segment.id for segment in self._index.segments(recording.id)}
-        names = {
-            found_id
-            for path in folder.iterdir()
-            if (found_id := segment_of(path.name.removesuffix(PART).removesuffix(TAIL)))
-        }
-        for identifier in sorted(names):
-            path = self._path(recording.id, identifier)
-            if identifier in listed:
-                for suffix in (TAIL, PART):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-                continue
-            start = datetime.fromtimestamp(int(identifier.split("-")[0]) / 1000, UTC)
-            try:
-                segment = recovery.reseal(
-                    path,
-                    identifier,
-                    recording.id,
-                    start,
-                    self._identity(recording.id),
-                    self._index.add_segment,
-                )
-            except OSError, AgeFormatError, KeyMissing, VaultFull, VaultUnwritable:
-                continue  # It stays as it is; check() names it.
-            if segment is not None:
-                found.append(
-                    Recovered(recording_id=recording.id, segment_id=segment.id, bytes=segment.bytes)
-                )
+        return self._recovery.everything()
 
     # Holds and erasure
 
@@ -395,31 +345,12 @@ class Vault:
 
         Reads every byte, so it takes its time; ``stop`` is asked before each segment.
         """
-        found = set()
-        for recording in self._index.recordings():
-            for segment in self._index.segments(recording.id):
-                if stop():
-                    return []
-                if files.sha256(segment.path) != segment.sha256:
-                    found.add(recording.meeting_id)
-        # What was erased while we read is not damaged.
-        return sorted(found & {r.meeting_id for r in self._index.recordings()})
+        return scan.damaged(self._index, stop)
 
     def check(self) -> list[str]:
         """Broken invariants, by name; nothing means that all hold. Reads every segment's size."""
         found = [f"key-missing meeting={meeting_id}" for meeting_id in self.lost_keys()]
-        for recording in self._index.recordings():
-            folder = self._segments / recording.id
-            segments = self._index.segments(recording.id)
-            for segment in segments:
-                size = segment.path.stat().st_size if segment.path.exists() else None
-                if size != segment.bytes:
-                    found.append(f"segment-damaged segment={segment.id}")
-            on_disk = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-            strays = on_disk - {segment.path.name for segment in segments}
-            if recording.ended is not None:
-                found += [f"segment-unlisted segment={name}" for name in sorted(strays)]
-        return found
+        return found + scan.unsound(self._index, self._segments)
 
     def broken(self) -> list[str]:
         """Names of the index's and key stores' invariants that do not hold; no file is looked at.

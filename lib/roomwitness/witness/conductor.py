@@ -12,31 +12,22 @@ from roomwitness.capture import CaptureHost
 from roomwitness.custody import SiteSigner
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
-from roomwitness.policy.words import (
-    Booking,
-    Meeting,
-)
-from roomwitness.vault import Receipt, Vault, listing
+from roomwitness.policy.words import Booking, Meeting
+from roomwitness.vault import Vault
 from roomwitness.vault.age import Identity, Recipient
 
+from .answers import Answers
 from .backups import Backups
 from .config import RoomConfig, SiteConfig
-from .errors import (
-    LegalFileIncomplete,
-    MeetingNotFound,
-    ReceiptNotFound,
-    RoomBusy,
-    RoomIdle,
-    RoomNotFound,
-)
+from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle
 from .holds import Holds
 from .ledger import Ledger
 from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
-from .status import Problem, RoomStatus
+from .status import Problem
 from .upkeep import Upkeep, Wishes, new_id
-from .view import current, newest_in_review, overdue, room_status, shown
+from .view import current, newest_in_review
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,12 +38,12 @@ def _utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Witness:
+class Witness(Answers):
     """Bookings in, recordings, evidence and receipts out.
 
-    ``holds`` places and ends holds. Every public method is for one event loop; disk work runs in
-    one worker thread, so that it happens in the order in which it was decided. Capture has a
-    thread of its own.
+    ``holds`` places and ends holds; what only looks is in ``Answers``. Every public method is for
+    one event loop; disk work runs in one worker thread, so that it happens in the order in which
+    it was decided. Capture has a thread of its own.
     """
 
     def __init__(
@@ -62,9 +53,12 @@ class Witness:
         clock: Callable[[], datetime] = _utcnow,
         segment_seconds: float = 60.0,
     ) -> None:
-        self._clock = clock
         self._disk = ThreadPoolExecutor(1, "roomwitness-disk")
-        self._vault = Vault(
+        self._listeners: list[Callable[[str], None]] = []
+        self._lock = asyncio.Lock()
+        self._ticker: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        vault = Vault(
             config.root,
             config.ephemeral_dir,
             config.held_dir,
@@ -74,34 +68,28 @@ class Witness:
         signer = SiteSigner.from_private_bytes(
             config.origin, base64.b64decode(config.log_private_key)
         )
-        self._ledger = Ledger(self._vault, config.root / "custody", signer, config.origin)
-        self._backups = Backups(self._vault, self._ledger)
+        ledger = Ledger(vault, config.root / "custody", signer, config.origin)
         self._host = CaptureHost()
-        self._sessions = Sessions(self._vault, self._host, segment_seconds, self._changed_in_thread)
-        self._preflight = Preflight(
-            self._host,
-            self._vault.free_bytes,
-            self._notify,
-            lambda room_id: self._wishes.rooms.get(room_id),
+        wishes = Wishes()
+        sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
+        preflight = Preflight(
+            self._host, vault.free_bytes, self._notify, lambda room_id: wishes.rooms.get(room_id)
         )
-        self._wishes = Wishes()
-        self._upkeep = Upkeep(
-            self._wishes,
-            self._vault,
-            self._ledger,
-            self._sessions,
-            self._preflight,
-            self._disk,
-            self._notify,
-            config.origin,
+        upkeep = Upkeep(
+            wishes, vault, ledger, sessions, preflight, self._disk, self._notify, config.origin
         )
-        self._scrub = Scrub(self._vault, self._damage_found)
-        self._disk_problem: Problem | None = None
-        self._listeners: list[Callable[[str], None]] = []
-        self._lock = asyncio.Lock()
-        self.holds = Holds(self._ledger, self._upkeep, self._lock, clock, self._meeting)
-        self._ticker: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._backups = Backups(vault, ledger)
+        super().__init__(
+            vault,
+            ledger,
+            wishes,
+            sessions,
+            preflight,
+            upkeep,
+            Scrub(vault, self._damage_found),
+            Holds(ledger, upkeep, self._lock, clock, self._meeting),
+            clock,
+        )
 
     async def start(self) -> None:
         """Open log and vault, repair what a kill left, and begin to tick.
@@ -306,128 +294,10 @@ class Witness:
             await self._upkeep.everything(self._clock())
             self._disk_problem = None
 
-    def status(self, room_id: str) -> RoomStatus:
-        """The room as it is now.
-
-        Raises:
-            RoomNotFound: no such room.
-        """
-        self._room(room_id)
-        meetings = self._ledger.of_room(room_id)
-        meeting = shown(meetings)
-        return room_status(
-            meetings,
-            self._wishes.bookings.get(room_id, ()),
-            self._sessions.statuses(meeting.id) if meeting else {},
-            self._sessions.sealed(meeting.id) if meeting else 0,
-            self._ledger.last_receipt.get(room_id),
-            (p for p in self.problems() if p.room_id in (None, room_id)),
-            self._clock(),
-        )
-
-    def overdue(self) -> int:
-        """Meetings of the site whose erasure is late: a promise that is being broken."""
-        return len(overdue(self._ledger.meetings, self._clock()))
-
-    async def receipt(self, name: str) -> str:
-        """The signed receipt of an erasure, by its own or the meeting's id (docs/custody.md).
-
-        Raises:
-            ReceiptNotFound: there is none of that name.
-        """
-        found = await self._upkeep.run(self._vault.receipt_file, name)
-        if found is None:
-            raise ReceiptNotFound
-        return found
-
-    async def checkpoint(self) -> tuple[str, str]:
-        """The custody log's newest signed head, to keep elsewhere, and the site's verifier key.
-
-        Raises:
-            LogUnwritable.
-        """
-        return await self._upkeep.run(self._ledger.checkpoint), self._ledger.signer.vkey
-
-    async def receipts(
-        self,
-        *,
-        since: datetime | None = None,
-        before: datetime | None = None,
-        after: str | None = None,
-        limit: int = 50,
-    ) -> tuple[tuple[Receipt, ...], str | None]:
-        """A page of receipts, the newest first, and what to give as ``after`` for the next.
-
-        Raises:
-            ReceiptNotFound: ``after`` is not what a page gave.
-        """
-        page = partial(listing.receipts, since=since, before=before, limit=limit)
-        try:
-            key = None if after is None else listing.read_key(after)
-        except ValueError:
-            raise ReceiptNotFound from None
-        found = await self._upkeep.run(partial(page, after=key), self._vault.index)
-        return found.rows, None if found.next is None else listing.write_key(found.next)
-
-    def meetings(self, room_id: str) -> tuple[Meeting, ...]:
-        """The room's meetings that are not erased."""
-        return self._ledger.of_room(room_id)
-
-    def problems(self) -> tuple[Problem, ...]:
-        """All that a person must mend now, each with a translated repair."""
-        found = [Problem(key="ephemeral_keys_lost")] if self._upkeep.keys_lost else []
-        if self._disk_problem is not None:
-            found.append(self._disk_problem)
-        found += [
-            Problem(key="log_tampered", placeholders={"kept_as": name})
-            for name in self._ledger.tampered
-        ]
-        if self._upkeep.broken:
-            names = ", ".join(self._upkeep.broken)
-            found.append(Problem(key="check_failed", placeholders={"invariants": names}))
-        if self._ledger.rolled_back:
-            found.append(Problem(key="log_rolled_back"))
-        found += self._upkeep.erasures.problems()
-        for room in self._wishes.rooms.values():
-            found += self._room_problems(room)
-        return tuple(found)
-
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call ``listener(room_id)`` in the event loop after each change; returns the way out."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    def _room_problems(self, room: RoomConfig) -> Iterable[Problem]:
-        if room.id in self._wishes.calendar_lost:
-            yield Problem(key="calendar_missing", room_id=room.id)
-        if self._wishes.invalid.get(room.id):
-            yield Problem(
-                key="booking_invalid",
-                room_id=room.id,
-                placeholders={"count": str(self._wishes.invalid[room.id])},
-            )
-        if missing := room.legal_file.missing:
-            yield Problem(
-                key="legal_file_incomplete",
-                room_id=room.id,
-                placeholders={"fields": ", ".join(missing)},
-            )
-        yield from self._preflight.problems(room.id)
-        yield from self.holds.problems(room.id, self._clock())
-        for meeting in self._ledger.of_room(room.id):
-            if meeting.id in self._scrub.damaged:
-                placeholders = {"meeting": meeting.id}
-                yield Problem(key="segment_corrupted", room_id=room.id, placeholders=placeholders)
-            for camera_id, status in self._sessions.statuses(meeting.id).items():
-                if status.error_key is not None:
-                    yield Problem(key=status.error_key, room_id=room.id, camera_id=camera_id)
-                if status.sound_refused is not None:
-                    yield Problem(
-                        key="sound_unsupported",
-                        room_id=room.id,
-                        camera_id=camera_id,
-                        placeholders={"codec": status.sound_refused},
-                    )
 
     async def _tick_forever(self) -> None:
         while True:
@@ -440,12 +310,6 @@ class Witness:
                 for room_id in self._wishes.rooms:
                     self._notify(room_id)
             await asyncio.sleep(_TICK_S)
-
-    def _room(self, room_id: str) -> RoomConfig:
-        try:
-            return self._wishes.rooms[room_id]
-        except KeyError:
-            raise RoomNotFound from None
 
     def _meeting(self, meeting_id: str) -> tuple[Meeting, RoomConfig]:
         meeting = self._ledger.get(meeting_id)

@@ -1,0 +1,148 @@
+"""What the face may ask of the conductor; nothing here changes a meeting, a camera or a key."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+
+from roomwitness.policy.words import Meeting
+from roomwitness.vault import Receipt, Vault, listing
+
+from . import problems
+from .config import RoomConfig
+from .errors import ReceiptNotFound, RoomNotFound
+from .holds import Holds
+from .ledger import Ledger
+from .preflight import Preflight
+from .scrub import Scrub
+from .sessions import Sessions
+from .status import Problem, RoomStatus
+from .upkeep import Upkeep, Wishes
+from .view import overdue, room_status, shown
+
+
+class Answers:
+    """The conductor's half that only looks; ``_disk_problem`` is why its last tick failed."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        ledger: Ledger,
+        wishes: Wishes,
+        sessions: Sessions,
+        preflight: Preflight,
+        upkeep: Upkeep,
+        scrub: Scrub,
+        holds: Holds,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._vault = vault
+        self._ledger = ledger
+        self._wishes = wishes
+        self._sessions = sessions
+        self._preflight = preflight
+        self._upkeep = upkeep
+        self._scrub = scrub
+        self.holds = holds
+        self._clock = clock
+        self._disk_problem: Problem | None = None
+
+    def status(self, room_id: str) -> RoomStatus:
+        """The room as it is now.
+
+        Raises:
+            RoomNotFound: no such room.
+        """
+        self._room(room_id)
+        meetings = self._ledger.of_room(room_id)
+        meeting = shown(meetings)
+        return room_status(
+            meetings,
+            self._wishes.bookings.get(room_id, ()),
+            self._sessions.statuses(meeting.id) if meeting else {},
+            self._sessions.sealed(meeting.id) if meeting else 0,
+            self._ledger.last_receipt.get(room_id),
+            (p for p in self.problems() if p.room_id in (None, room_id)),
+            self._clock(),
+        )
+
+    def overdue(self) -> int:
+        """Meetings of the site whose erasure is late: a promise that is being broken."""
+        return len(overdue(self._ledger.meetings, self._clock()))
+
+    def meetings(self, room_id: str) -> tuple[Meeting, ...]:
+        """The room's meetings that are not erased."""
+        return self._ledger.of_room(room_id)
+
+    async def receipt(self, name: str) -> str:
+        """The signed receipt of an erasure, by its own or the meeting's id (docs/custody.md).
+
+        Raises:
+            ReceiptNotFound: there is none of that name.
+        """
+        found = await self._upkeep.run(self._vault.receipt_file, name)
+        if found is None:
+            raise ReceiptNotFound
+        return found
+
+    async def receipts(
+        self,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> tuple[tuple[Receipt, ...], str | None]:
+        """A page of receipts, the newest first, and what to give as ``after`` for the next.
+
+        Raises:
+            ReceiptNotFound: ``after`` is not what a page gave.
+        """
+        page = partial(listing.receipts, since=since, before=before, limit=limit)
+        try:
+            key = None if after is None else listing.read_key(after)
+        except ValueError:
+            raise ReceiptNotFound from None
+        found = await self._upkeep.run(partial(page, after=key), self._vault.index)
+        return found.rows, None if found.next is None else listing.write_key(found.next)
+
+    async def checkpoint(self) -> tuple[str, str]:
+        """The custody log's newest signed head, to keep elsewhere, and the site's verifier key.
+
+        Raises:
+            LogUnwritable.
+        """
+        return await self._upkeep.run(self._ledger.checkpoint), self._ledger.signer.vkey
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All that a person must mend now, each with a translated repair."""
+        found = [
+            *problems.of_site(
+                keys_lost=self._upkeep.keys_lost,
+                disk=self._disk_problem,
+                tampered=self._ledger.tampered,
+                broken=self._upkeep.broken,
+                rolled_back=self._ledger.rolled_back,
+            ),
+            *self._upkeep.erasures.problems(),
+        ]
+        for room in self._wishes.rooms.values():
+            found += self._room_problems(room)
+        return tuple(found)
+
+    def _room_problems(self, room: RoomConfig) -> Iterator[Problem]:
+        yield from problems.of_room(
+            room,
+            calendar_lost=room.id in self._wishes.calendar_lost,
+            invalid=self._wishes.invalid.get(room.id, 0),
+        )
+        yield from self._preflight.problems(room.id)
+        yield from self.holds.problems(room.id, self._clock())
+        for meeting in self._ledger.of_room(room.id):
+            cameras = self._sessions.statuses(meeting.id)
+            yield from problems.of_meeting(meeting, self._scrub.damaged, cameras)
+
+    def _room(self, room_id: str) -> RoomConfig:
+        try:
+            return self._wishes.rooms[room_id]
+        except KeyError:
+            raise RoomNotFound from None

@@ -1,0 +1,64 @@
+"""What a person must mend, as repairs: pure functions of what is known."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+from roomwitness.capture import CaptureStatus
+from roomwitness.policy.words import Meeting
+
+from .config import RoomConfig
+from .status import Problem
+
+
+def of_site(
+    *,
+    keys_lost: bool,
+    disk: Problem | None,
+    tampered: Iterable[str],
+    broken: Sequence[str],
+    rolled_back: bool,
+) -> Iterator[Problem]:
+    """The site's stores: ``tampered`` names logs set aside, ``broken`` names invariants."""
+    if keys_lost:
+        yield Problem(key="ephemeral_keys_lost")
+    if disk is not None:
+        yield disk
+    for name in tampered:
+        yield Problem(key="log_tampered", placeholders={"kept_as": name})
+    if broken:
+        yield Problem(key="check_failed", placeholders={"invariants": ", ".join(broken)})
+    if rolled_back:
+        yield Problem(key="log_rolled_back")
+
+
+def of_room(room: RoomConfig, *, calendar_lost: bool, invalid: int) -> Iterator[Problem]:
+    """A room's calendar, with so many invalid bookings, and its legal file."""
+    if calendar_lost:
+        yield Problem(key="calendar_missing", room_id=room.id)
+    if invalid:
+        yield Problem(key="booking_invalid", room_id=room.id, placeholders={"count": str(invalid)})
+    if missing := room.legal_file.missing:
+        yield Problem(
+            key="legal_file_incomplete",
+            room_id=room.id,
+            placeholders={"fields": ", ".join(missing)},
+        )
+
+
+def of_meeting(
+    meeting: Meeting, damaged: Set[str], cameras: Mapping[str, CaptureStatus]
+) -> Iterator[Problem]:
+    """A meeting's segments, if it is among the ``damaged``, and the cameras that record it."""
+    room_id = meeting.room_id
+    if meeting.id in damaged:
+        placeholders = {"meeting": meeting.id}
+        yield Problem(key="segment_corrupted", room_id=room_id, placeholders=placeholders)
+    for camera_id, status in cameras.items():
+        if status.error_key is not None:
+            yield Problem(key=status.error_key, room_id=room_id, camera_id=camera_id)
+        if status.sound_refused is not None:
+            yield Problem(
+                key="sound_unsupported",
+                room_id=room_id,
+                camera_id=camera_id,
+                placeholders={"codec": status.sound_refused},
+            )
