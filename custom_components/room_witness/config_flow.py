@@ -16,7 +16,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.selector import TextSelector
 
 from roomwitness.errors import WitnessError
-from roomwitness.vault.files import check_folder
+from roomwitness.vault.folder import check_folder
 from roomwitness.witness import SiteKeys, generate_site_keys
 
 from . import paths

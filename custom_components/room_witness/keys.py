@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from roomwitness.vault.files import replace
+from roomwitness.files import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

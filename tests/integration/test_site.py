@@ -71,6 +71,16 @@ async def test_without_its_keys_a_site_does_not_start_and_says_why(
     assert issue_ids(hass) == set()
 
 
+async def test_blueprints_that_cannot_be_put_in_place_stop_nothing(
+    hass: HomeAssistant, make_site: MakeSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(hass.config.path("blueprints")).write_text("in the way")
+    entry = await make_site()
+    assert entry.state is ConfigEntryState.LOADED
+    assert "The blueprints could not be put in place" in caplog.text
+    assert not [r for r in caplog.records if r.exc_info and r.levelname in ("WARNING", "ERROR")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "key"),
     [

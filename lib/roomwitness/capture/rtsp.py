@@ -144,7 +144,7 @@ class RtspClient:
             name, _, value = parameter.strip().partition("=")
             seconds = value.strip()
             if name.lower() == "timeout" and seconds.isascii() and seconds.isdigit():
-                self._session_timeout_s = min(max(1.0, float(seconds[:9])), 3600.0)
+                self._session_timeout_s = min(max(1.0, float(seconds)), 3600.0)
 
     async def _send(self, method: str, uri: str, headers: dict[str, str]) -> Response:
         self._cseq += 1

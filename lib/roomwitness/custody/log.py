@@ -12,9 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from roomwitness.files import replace
+
 from .entry import Field, encode_entry
 from .errors import LogTampered, LogUnwritable
-from .files import replace
 from .merkle import CompactRange, consistency_proof, inclusion_proof, leaf_hash, verify_inclusion
 from .proof import TlogProof
 from .signing import Checkpoint, SiteSigner, open_note
@@ -64,7 +65,7 @@ class CustodyLog:
             self._load()
             os.ftruncate(fd, self._offset)
             self._tree.cut(self._edge.size)
-            replace(self._folder / VKEY, self._signer.vkey + "\n")
+            self._keep(VKEY, self._signer.vkey + "\n")
             self.checkpoint()
         except UnicodeDecodeError:
             self._let_go()
@@ -207,7 +208,7 @@ class CustodyLog:
             )
             try:
                 if note != self._note or not (self._folder / CHECKPOINT).exists():
-                    replace(self._folder / CHECKPOINT, note)
+                    self._keep(CHECKPOINT, note)
                 self._note, self._signed_size = note, self._edge.size
                 if self._edge.size - self._saved >= _SAVE_EVERY:
                     self._save_state()
@@ -215,11 +216,14 @@ class CustodyLog:
                 raise LogUnwritable(f"errno {err.errno}") from None
             return note
 
+    def _keep(self, name: str, text: str) -> None:
+        replace(self._folder / name, text.encode(), sync=True)
+
     def _save_state(self) -> None:
         if self._edge.size:
             root, size = self._edge.root(), self._edge.size
             state = State(self._origin, size, self._offset, self._digest.hexdigest(), root)
-            replace(self._folder / STATE, self._signer.sign(state.text()))
+            self._keep(STATE, self._signer.sign(state.text()))
         self._saved = self._edge.size
 
     def prove(self, index: int, leaf: bytes) -> TlogProof:

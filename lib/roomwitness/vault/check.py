@@ -12,7 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files
+from roomwitness import files
+
 from .errors import StoreError
 from .keys import KeyStore, Wraps
 from .records import file_name

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files
+from roomwitness import files
+
 from .errors import VaultFull, VaultUnwritable, disk_error
 from .index import Index
 from .keys import KeyStore

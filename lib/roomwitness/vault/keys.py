@@ -47,11 +47,6 @@ class KeyStore:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
 
-    @property
-    def folder(self) -> Path:
-        """Where the store is."""
-        return self._path.parent
-
     def open(self) -> None:
         """Open or make the store.
 

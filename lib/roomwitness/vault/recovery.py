@@ -7,7 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import age, files
+from roomwitness import files
+
+from . import age
 from .errors import AgeFormatError, KeyMissing, VaultFull, VaultUnwritable
 from .index import Index
 from .keys import KeyStore

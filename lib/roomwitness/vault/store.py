@@ -14,7 +14,7 @@ from pathlib import Path
 
 from roomwitness.policy.words import Meeting
 
-from . import age, files, receipts, scan
+from . import age, receipts, scan
 from .check import Places, check
 from .erasure import Erased, Eraser
 from .errors import (
@@ -24,6 +24,7 @@ from .errors import (
     VaultFull,
     VaultUnwritable,
 )
+from .folder import check_folder
 from .freeze import Freeze
 from .index import Index
 from .keys import KeyStore, Wraps, new_recording_key
@@ -65,6 +66,7 @@ class Vault:
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
         self._index = Index(root / "index.db", self._path)
+        self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
         self._recovery = Recovery(self._index, self._ephemeral, self._segments, self._identity)
@@ -78,7 +80,7 @@ class Vault:
         Raises:
             VaultUnwritable, VaultFull, StoreError.
         """
-        files.check_folder(self._segments)
+        check_folder(self._segments)
         self._index.open()
         self._ephemeral.open()
         self._held.open()
@@ -236,24 +238,6 @@ class Vault:
         """Take the wraps out of the store that backups take."""
         self._held.destroy(r.id for r in self.recordings(meeting_id))
 
-    def erase_meeting(self, meeting: Meeting, now: datetime, decision: str) -> Receipt:
-        """Destroy the keys, then unlink the files, then exchange the rows for a receipt.
-
-        May be repeated after any failure or kill; the receipt of a finished erasure is given again.
-
-        Raises:
-            VaultUnwritable: a key or file could not be removed.
-        """
-        done = receipts.receipt_of(self._index, meeting.id)
-        if done is not None:
-            return done
-        erased = self.destroy([meeting.id])[meeting.id]
-        if not isinstance(erased, Erased):
-            raise erased
-        receipt = self.receipt(meeting, erased, now, decision)
-        self.receive([(receipt, None)])
-        return receipt
-
     def destroy(
         self, meeting_ids: Sequence[str]
     ) -> dict[str, Erased | VaultFull | VaultUnwritable]:
@@ -348,9 +332,12 @@ class Vault:
         return scan.damaged(self._index, stop)
 
     def check(self) -> list[str]:
-        """Broken invariants, by name; nothing means that all hold. Reads every segment's size."""
-        found = [f"key-missing meeting={meeting_id}" for meeting_id in self.lost_keys()]
-        return found + scan.unsound(self._index, self._segments)
+        """Broken invariants, each with what it is broken of; looks at every segment's size.
+
+        Raises:
+            StoreError: a store cannot be read.
+        """
+        return [f"{finding.invariant} {finding.of}" for finding in check(self._places)]
 
     def broken(self) -> list[str]:
         """Names of the index's and key stores' invariants that do not hold; no file is looked at.
@@ -360,8 +347,7 @@ class Vault:
         Raises:
             StoreError: a store cannot be read.
         """
-        places = Places(self._root, self._ephemeral.folder, self._held.folder)
-        names = {finding.invariant for finding in check(places, sizes=False)}
+        names = {finding.invariant for finding in check(self._places, sizes=False)}
         return sorted(names - {"recording-has-key"})
 
     def free_bytes(self) -> int:

@@ -11,7 +11,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from . import age, files
+from roomwitness import files
+
+from . import age
 from .errors import disk_error
 from .records import Segment, SegmentSummary
 

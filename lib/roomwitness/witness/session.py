@@ -1,6 +1,5 @@
 """One camera of one running meeting: the bridge from capture's thread to the vault."""
 
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
@@ -71,15 +70,16 @@ class CameraSession:
         cause: GapCause,
         segment_seconds: float,
         changed: Callable[[], None],
+        clock_noted: Callable[[str, ClockEvent], None],
     ) -> None:
         self.recording_id = recording_id
         self.camera_id = camera_id
         self.status_now: CaptureStatus | None = None
         self.segments = 0
-        self.clock_events: deque[ClockEvent] = deque()
         self._vault = vault
         self._host = host
         self._changed = changed
+        self._clock_noted = clock_noted
         self._recorder = Recorder(
             source, self, segment_seconds=segment_seconds, start=start, cause=cause
         )
@@ -129,7 +129,7 @@ class CameraSession:
                 seconds=event.seconds,
             )
         )
-        self.clock_events.append(event)
+        self._clock_noted(self.recording_id, event)
 
     def status(self, status: CaptureStatus) -> None:
         """Take the recorder's newest status (SegmentSink)."""

@@ -1,6 +1,7 @@
 """The camera sessions of every running meeting: started, watched and ended together."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Sessions:
         self._changed = changed
         self._running: dict[str, list[CameraSession]] = {}
         self._cameras: dict[str, tuple[CameraConfig, ...]] = {}
+        # What clocks did, each with its recording's id; it outlives the session that noticed it.
+        self.clock_events: deque[tuple[str, ClockEvent]] = deque()
 
     @property
     def meetings(self) -> frozenset[str]:
@@ -57,14 +60,6 @@ class Sessions:
         """Segments sealed so far, of this run."""
         return sum(s.segments for s in self._running.get(meeting_id, ()))
 
-    def clock_events(self) -> list[tuple[str, ClockEvent]]:
-        """What clocks did since the last call, each with its recording's id."""
-        found = []
-        for session in (s for running in self._running.values() for s in running):
-            while session.clock_events:
-                found.append((session.recording_id, session.clock_events.popleft()))
-        return found
-
     def begin(self, meeting_id: str, begun: list[Begun]) -> None:
         """Start recording every camera of the meeting."""
         sessions = [
@@ -78,6 +73,7 @@ class Sessions:
                 cause=item.place.cause,
                 segment_seconds=self._segment_seconds,
                 changed=self._changed,
+                clock_noted=lambda *noted: self.clock_events.append(noted),
             )
             for item in begun
         ]

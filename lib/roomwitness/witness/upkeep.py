@@ -142,7 +142,9 @@ class Upkeep:
 
     async def _log_clocks(self, now: datetime) -> None:
         """Offsets and steps of clocks go into the custody log as they are noticed."""
-        for recording_id, event in self._sessions.clock_events():
+        events = self._sessions.clock_events
+        while events:
+            recording_id, event = events[0]
             note = partial(
                 self._ledger.note,
                 event.kind,
@@ -151,6 +153,7 @@ class Upkeep:
                 at=event.at.isoformat(),
             )
             await self.run(note, now)
+            events.popleft()  # Only now: a log that cannot be written is tried again.
 
     def _begin(self, meeting: Meeting, room: RoomConfig, now: datetime) -> list[Begun]:
         return [

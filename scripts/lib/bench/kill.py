@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +30,7 @@ from pathlib import Path
 import av
 
 from bench import _report
+from bench._camera import simulated_camera
 from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner, verify_log
 from roomwitness.policy.retention import due
@@ -40,7 +40,6 @@ from roomwitness.vault.age import bech32
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 from tests.lib.witness.house import ORIGIN, House, booking
-from tests.peers import free_port
 
 _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
 _fork = multiprocessing.get_context("forkserver")
@@ -69,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> None:
     kills = 300 if args.quick else args.kills
     _fork.set_forkserver_preload(["bench.kill"])
     found = Found()
-    with tempfile.TemporaryDirectory() as folder, _camera() as url:
+    with tempfile.TemporaryDirectory() as folder, simulated_camera() as url:
         threads = [
             threading.Thread(
                 target=_worker,
@@ -112,26 +111,6 @@ def _tell(found: Found) -> None:
         "keys_resurrected": none,
     }
     _report.finish(figures, goals)
-
-
-class _camera:  # noqa: N801 (a context manager)
-    """One simulated camera that every recorder connects to, in a process of its own."""
-
-    def __enter__(self) -> str:
-        port = free_port()
-        command = (
-            *(sys.executable, "-m", "tests.camera", "--rtsp-port", str(port)),
-            *("--width", "160", "--height", "96", "--fps", "10", "--gop", "10"),
-        )
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline().startswith("ready"):
-            raise SystemExit("the simulated camera did not start")
-        return f"rtsp://127.0.0.1:{port}/stream"
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def _record(house: House, url: str, cameras: int, uid: str) -> None:

@@ -24,7 +24,7 @@ from mmap import mmap
 from pathlib import Path
 
 from bench import _report
-from bench.kill import _camera
+from bench._camera import simulated_camera
 from roomwitness.capture import StreamSource
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import Booking, MeetingState, RoomPolicy
@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rng = random.Random(args.seed)
     _fork.set_forkserver_preload(["bench.storms"])
     storm = Storm()
-    with tempfile.TemporaryDirectory() as folder, _camera() as url:
+    with tempfile.TemporaryDirectory() as folder, simulated_camera() as url:
         root = Path(folder)
         house = House(root / "site")
         house.root.mkdir()

@@ -165,12 +165,9 @@ def opened(path: Path, identity: str) -> bytes:
     program = shutil.which("age")
     if program is None:
         return pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.from_str(identity)])
-    with tempfile.NamedTemporaryFile("w") as key:
-        key.write(identity + "\n")
-        key.flush()
-        done = subprocess.run(
-            [program, "-d", "-i", key.name, path], capture_output=True, check=False
-        )
+    done = subprocess.run(
+        [program, "-d", "-i", "-", path], input=f"{identity}\n".encode(), capture_output=True
+    )
     if done.returncode:
         raise ValueError(f"age says: {done.stderr.decode().strip()}")
     return done.stdout

@@ -1,11 +1,7 @@
-"""Codecs by their standards: what comes out, what is refused, and whatever bytes come."""
+"""Codecs by their standards: what comes out, and what is refused."""
 
 import base64
-import contextlib
 import io
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from itertools import pairwise
 
 import av
@@ -16,84 +12,26 @@ from hypothesis import strategies as st
 from roomwitness.capture import sdp
 from roomwitness.capture.codecs import (
     AccessUnit,
-    base,
     bits,
-    gather,
     h265,
     latm,
     mpeg4,
-    nal,
-    registry,
     shown_name,
     sound_codec,
     video_codec,
 )
 from roomwitness.capture.codecs.h264 import H264Depacketizer
-from roomwitness.capture.coverage import Coverage
-from roomwitness.capture.errors import CaptureError, StreamProtocolError, StreamUnsupported
-from roomwitness.capture.rtp import Depacketizer, Track
-from roomwitness.capture.segmenter import Segmenter
+from roomwitness.capture.errors import StreamUnsupported
 from roomwitness.capture.stream import choose_media
 from roomwitness.policy.words import GapCause
-from tests.camera.media import split_nals
 
-from .memory import MemorySink, decode
+from .codec_kit import encode, media, push, run
+from .memory import decode
 
-T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 VPS = base64.b64decode("QAEMAf//BAgAAAMAmAgAAAMAAD+6AkA=")
 SPS = base64.b64decode("QgEBBAgAAAMAmAgAAAMAAD+QAKBALj4kpS3SUmF/+AAIAAtQYGBgQAAAAwBAAAADAoI=")
 PPS = base64.b64decode("RAHAcDBgMSA=")
 SETS = f"sprop-vps={base64.b64encode(VPS).decode()};sprop-sps={base64.b64encode(SPS).decode()}"
-
-
-def media(kind: str, encoding: str, rate: int, channels: int = 1, **parameters: str) -> sdp.Media:
-    return sdp.Media(kind, 96, encoding, rate, channels, "", parameters)
-
-
-def push(target: Depacketizer, payload: bytes, time: int = 0, marker: bool = True) -> None:
-    target.push(memoryview(payload), 0, len(payload), time, marker)
-
-
-def encode(
-    codec: str, params: str, count: int, size: tuple[int, int] = (320, 192)
-) -> list[tuple[int, tuple[bytes, ...]]]:
-    """Pictures in decoding order: presentation time in ticks of 90 kHz, NAL units."""
-    encoder = av.CodecContext.create(f"lib{codec}", "w")
-    encoder.width, encoder.height = size
-    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 10)
-    encoder.framerate = Fraction(10)
-    encoder.options = {"preset": "ultrafast", f"{codec}-params": params}
-    found = []
-    for number in range(count + 1):
-        frame = None
-        if number < count:
-            frame = av.VideoFrame(*size, "yuv420p")
-            for plane in frame.planes:
-                plane.update(bytes([(number * 7) % 255]) * plane.buffer_size)
-            frame.pts = number
-        found += [(int(p.pts) * 9000, split_nals(bytes(p))) for p in encoder.encode(frame)]
-    return found
-
-
-def run(
-    depacketizer: Callable[[Callable[[AccessUnit], None]], Depacketizer],
-    pictures: list[tuple[int, tuple[bytes, ...]]],
-    segment_seconds: float = 1.0,
-) -> MemorySink:
-    sink = MemorySink()
-    coverage = Coverage(T, GapCause.CONNECTING, sink.gap)
-    segmenter = Segmenter(sink, coverage, segment_seconds=segment_seconds, sound=None)
-    units: list[AccessUnit] = []
-    packets = depacketizer(units.append)
-    track = Track(96, 90000, packets)
-    for time, nals in pictures:
-        for number, one in enumerate(nals, 1):
-            push(packets, one, time + 900_000, number == len(nals))
-    for unit in units:
-        now = T + timedelta(seconds=unit.time / 90000)
-        segmenter.picture(unit, track, now)
-    segmenter.finish(track, GapCause.RESTART)
-    return sink
 
 
 def test_h265_in_units_aggregates_and_fragments() -> None:
@@ -369,124 +307,3 @@ def test_numbers_without_end_are_refused() -> None:
     for config in ("40012810", "c0", "60", "17f8", "f800"):
         with pytest.raises(StreamUnsupported):
             latm.audio_config(bytes.fromhex(config))
-
-
-ALL: dict[str, sdp.Media] = {
-    "H264": media("video", "H264", 90000),
-    "H265": media("video", "H265", 90000),
-    "MPEG4-GENERIC": media("audio", "MPEG4-GENERIC", 16000, mode="AAC-hbr", config="1408"),
-    "MP4A-LATM": media("audio", "MP4A-LATM", 16000, cpresent="0", config="40002810"),
-    "PCMA": media("audio", "PCMA", 8000),
-    "PCMU": media("audio", "PCMU", 8000),
-    "OPUS": media("audio", "OPUS", 48000, 2),
-}
-
-
-def make(encoding: str) -> Depacketizer:
-    if encoding in registry.VIDEO:
-        return video_codec(ALL[encoding]).depacketizer(lambda unit: use(unit))
-    return sound_codec(ALL[encoding]).depacketizer(lambda _time, _data: None)
-
-
-def use(unit: AccessUnit) -> None:
-    if unit.format is not None:
-        with contextlib.suppress(StreamUnsupported):
-            assert unit.format.sample_entry()
-
-
-def test_every_codec_is_fuzzed() -> None:
-    assert ALL.keys() == registry.VIDEO.keys() | registry.SOUND.keys()
-
-
-headers = st.sampled_from([b"", b"\x67", b"\x68", b"\x78", b"\x7c\x85", b"\x40\x01", b"\x42\x01",
-                           b"\x44\x01", b"\x60\x01", b"\x62\x01\x93", b"\x00\x10"])  # fmt: skip
-payloads = st.tuples(headers, st.binary(max_size=200)).map(b"".join)
-
-
-@pytest.mark.parametrize("encoding", ALL)
-@given(st.lists(st.tuples(payloads, st.integers(0, 5), st.booleans(), st.booleans()), max_size=20))
-def test_no_bytes_raise_anything_but_our_errors(
-    encoding: str, packets: list[tuple[bytes, int, bool, bool]]
-) -> None:
-    target = make(encoding)
-    with contextlib.suppress(CaptureError):
-        for payload, time, marker, lost in packets:
-            if lost:
-                target.lose()
-            push(target, payload, time, marker)
-
-
-@given(st.binary(max_size=80), st.sampled_from(sorted(ALL)))
-def test_any_parameters_are_read_or_refused(data: bytes, encoding: str) -> None:
-    values = {name: data.hex() for name in ("config", "sizelength")}
-    values |= {"mode": "AAC-hbr", "cpresent": "0"}
-    values |= {
-        name: base64.b64encode(data).decode()
-        for name in ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
-    }
-    found = media(ALL[encoding].kind, encoding, ALL[encoding].clock_rate, 1, **values)
-    with contextlib.suppress(StreamUnsupported):
-        if encoding in registry.VIDEO:
-            push(video_codec(found).depacketizer(use), b"\x65x")
-        else:
-            sound_codec(found).format.sample_entry()
-    for parse in (mpeg4.read_config, latm.audio_config, h265.picture_size):
-        with contextlib.suppress(StreamUnsupported):
-            parse(data)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "begin", "more"),
-    [
-        ("H264", b"\x7c\x85x", b"\x7c\x05" + bytes(60000)),
-        ("H264", b"\x7c\x85x", b"\x7c\x05x"),
-        ("H264", b"\x61x", b"\x61" + bytes(60000)),
-        ("H265", b"\x62\x01\x93x", b"\x62\x01\x13" + bytes(60000)),
-        ("H265", b"\x02\x01x", b"\x02\x01" + bytes(60000)),
-    ],
-)
-def test_a_picture_without_end_ends_the_connection(
-    encoding: str, begin: bytes, more: bytes
-) -> None:
-    target = make(encoding)
-    push(target, begin, marker=False)
-    limit = base.MAX_UNIT_PIECES + 10 if len(more) < 100 else base.MAX_UNIT_BYTES // 60000 + 10
-
-    def endless() -> None:
-        for _ in range(limit):
-            push(target, more, marker=False)
-
-    with pytest.raises(StreamProtocolError):
-        endless()
-
-
-@pytest.mark.parametrize(
-    ("encoding", "piece"),
-    [("MPEG4-GENERIC", b"\x00\x10\x7f\xf8" + bytes(1000)), ("MP4A-LATM", bytes(1000))],
-)
-def test_a_sound_without_end_is_let_go(encoding: str, piece: bytes) -> None:
-    target = make(encoding)
-    for _ in range(300):
-        push(target, piece, marker=False)
-    held = getattr(target, "_pieces", None) or []
-    gatherer = getattr(target, "_gatherer", None)
-    if isinstance(gatherer, gather.Gatherer):
-        held = gatherer._pieces
-    assert sum(map(len, held)) <= base.MAX_SOUND_BYTES + 1000
-
-
-def test_parameter_sets_without_end_are_refused() -> None:
-    sets = nal.ParameterSets((1,), lambda _kind, one: one[0], lambda _sets, _band: None)  # type: ignore[arg-type,return-value]
-    with pytest.raises(StreamProtocolError):
-        sets.take(1, bytes(nal.MAX_SET_BYTES + 1))
-    for number in range(nal.MAX_SETS):
-        sets.take(1, bytes((number,)))
-    with pytest.raises(StreamProtocolError):
-        sets.take(1, bytes((nal.MAX_SETS,)))
-
-
-def test_times_that_stand_still_do_not_fill_memory() -> None:
-    params = "keyint=5:min-keyint=5:scenecut=0:repeat-headers=1:bframes=0"
-    key, other = encode("x264", params, 2)
-    sink = run(H264Depacketizer, [key, *[(other[0], other[1])] * 9000])
-    assert bytes(sink.closed[0].data).count(b"moof") >= 2

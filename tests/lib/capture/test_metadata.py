@@ -11,8 +11,8 @@ from roomwitness.capture.metadata_file import FORMAT, MetadataFile
 from tests.camera import Camera, CameraConfig
 from tests.camera.media import scene
 
+from .codec_kit import push
 from .memory import MemorySegment, MemorySink, decode
-from .test_codecs import push
 from .test_recorder import SMALL, Run, until
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -27,8 +27,9 @@ async def test_each_segment_has_its_metadata_beside_it() -> None:
         run = Run(camera.source())
         await run.segments(3)
         sink = await run.stop()
-    assert len(sink.metadata) == len(sink.closed)
-    for beside, segment in zip(sink.metadata, sink.closed, strict=True):
+    # The last segment may end between its keyframe and its first document.
+    assert len(sink.closed) - len(sink.metadata) in (0, 1)
+    for beside, segment in zip(sink.metadata, sink.closed, strict=False):
         first, *documents = lines(beside)
         assert first["format"] == FORMAT
         assert (beside.start, beside.facts["end"]) == (segment.start, segment.facts["end"])

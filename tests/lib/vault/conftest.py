@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from roomwitness.policy.words import Meeting, MeetingState
-from roomwitness.vault import Recording, Segment, SegmentSummary, Vault, age
+from roomwitness.vault import Erased, Receipt, Recording, Segment, SegmentSummary, Vault, age
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SITE, CUSTODIAN = age.generate_identity(), age.generate_identity()
@@ -75,6 +75,19 @@ def write(vault: Vault, recording: Recording, data: bytes, second: int = 0) -> S
     writer.write(data)
     writer.flush()
     return writer.close(summary(second))
+
+
+def erase_meeting(vault: Vault, of: Meeting, now: datetime, decision: str) -> Receipt:
+    """What an erasure is to the vault, without the custody log (witness/erasures.py has both)."""
+    done = vault.receipt_of(of.id)
+    if done is not None:
+        return done
+    erased = vault.destroy([of.id])[of.id]
+    if not isinstance(erased, Erased):
+        raise erased
+    receipt = vault.receipt(of, erased, now, decision)
+    vault.receive([(receipt, None)])
+    return receipt
 
 
 def summary(second: int = 0) -> SegmentSummary:

@@ -15,7 +15,7 @@ from roomwitness.vault import Vault
 from roomwitness.vault.check import REPAIRABLE, Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 
-from .conftest import CUSTODIAN, Place, T, begin, meeting, write
+from .conftest import CUSTODIAN, Place, T, begin, erase_meeting, meeting, write
 
 HOLD = Hold(id="h", kind=HoldKind.THREAT, reason="", created=T, review_date=T)
 
@@ -34,7 +34,7 @@ def filled(place: Place) -> Place:
         vault.end_recording(recording.id, T)
     vault.save_meeting(replace(meeting("held", MeetingState.HELD), holds=(HOLD,)))
     vault.hold_meeting("held")
-    vault.erase_meeting(meeting("gone"), T, "G-7")
+    erase_meeting(vault, meeting("gone"), T, "G-7")
     vault.close()
     return place
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from roomwitness import files
 from roomwitness.policy.words import MeetingState
-from roomwitness.vault import Recording, Vault, age, files
+from roomwitness.vault import Recording, Vault, age
 from roomwitness.vault.errors import KeyMissing, VaultFull
 
-from .conftest import CUSTODIAN, SITE, Place, T, begin, killed_at, meeting, summary
+from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, killed_at, meeting, summary
 
 PIECE = bytes(range(256)) * 120  # 30 KiB: two flushes to a chunk.
 
@@ -61,7 +62,7 @@ def test_killed_anywhere_while_writing(place: Place) -> None:
 
 def erase(place: Place, meeting_id: str) -> None:
     vault = place.open()
-    vault.erase_meeting(meeting(meeting_id), T, "d")
+    erase_meeting(vault, meeting(meeting_id), T, "d")
     vault.close()
 
 
@@ -79,7 +80,7 @@ def test_killed_anywhere_while_erasing(place: Place) -> None:
         died = killed_at(step, erase, place, meeting_id)
         vault = place.open()
         vault.recover()
-        receipt = vault.erase_meeting(meeting(meeting_id), T, "d")
+        receipt = erase_meeting(vault, meeting(meeting_id), T, "d")
         assert not segment.path.exists()
         with pytest.raises(KeyMissing):
             b"".join(vault.read_segment(segment))
@@ -199,7 +200,7 @@ def test_a_really_full_disk(small_disk: Path, min_free: int) -> None:
     vault.recover()
     assert vault.has_key(recording.id)
     # There is no room to seal it again yet: it waits as it is, and erasure works all the same.
-    assert vault.erase_meeting(meeting(), T, "").recordings == 1
+    assert erase_meeting(vault, meeting(), T, "").recordings == 1
     other = begin(vault, "m2")
     writer = vault.segment_writer(other.id, T)
     writer.write(PIECE)

@@ -14,7 +14,7 @@ from roomwitness.policy.words import MeetingState
 from roomwitness.vault import Vault, listing
 from roomwitness.vault.index import Index
 
-from .conftest import Place, T, begin, meeting
+from .conftest import Place, T, begin, erase_meeting, meeting
 
 STATES = [MeetingState.REVIEW, MeetingState.HELD, MeetingState.ERASED]
 
@@ -85,7 +85,7 @@ def test_recordings_and_receipts_page_by_page(vault: Vault, place: Place) -> Non
     assert sorted(r.id for r in recordings) == sorted(r.id for r in vault.index.recordings())
     assert listing.recordings(vault.index, camera_id="c2").rows == ()
     for number in range(5):
-        vault.erase_meeting(meeting(f"m{number}"), T + timedelta(hours=number), "G-7")
+        erase_meeting(vault, meeting(f"m{number}"), T + timedelta(hours=number), "G-7")
     receipts = walk(lambda **w: listing.receipts(vault.index, **w), room_id="r1", limit=2)
     assert receipts == vault.receipts()[::-1]
     assert vault.last_receipts() == receipts[:1]

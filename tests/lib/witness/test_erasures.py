@@ -17,6 +17,7 @@ from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.keys import KeyStore
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
+from tests.lib.vault.conftest import erase_meeting
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 ORIGIN = "roomwitness/test"
@@ -259,14 +260,14 @@ def _killed(*_: object) -> None:
 def test_a_receipt_without_its_meetings_state_is_taken_up(desk: Desk) -> None:
     """As an older version's kill left it."""
     due = desk.meeting("m1")
-    receipt = desk.vault.erase_meeting(due.meeting, T, "G-7")
+    receipt = erase_meeting(desk.vault, due.meeting, T, "G-7")
     desk.vault.save_meeting(due.meeting)
     assert desk.erasures.run([due], T) == [receipt]
     assert desk.vault.meetings()[0].state is MeetingState.ERASED
     other = desk.meeting("m2")
     desk.vault._ephemeral._connection().execute("PRAGMA query_only=ON")
     with pytest.raises(VaultUnwritable):
-        desk.vault.erase_meeting(other.meeting, T, "")
+        erase_meeting(desk.vault, other.meeting, T, "")
     desk.close()
 
 

@@ -87,16 +87,16 @@ class H264Depacketizer(NalDepacketizer):
     def __init__(self, emit: EmitPicture, nals: list[bytes] | None = None) -> None:
         sets = ParameterSets(_KINDS, _number, _make)
         for nal in nals or ():
-            if nal[0] & 31 in _KINDS:
-                sets.take(nal[0] & 31, nal, in_band=False)
-        super().__init__(emit, sets, _KINDS, range(1, _IDR + 1), range(_IDR, _IDR + 1))
+            if (kind := _kind(nal[0])) in _KINDS:
+                sets.take(kind, nal, in_band=False)
+        super().__init__(emit, sets, _KINDS, range(1, _IDR + 1), range(_IDR, _IDR + 1), _kind)
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
         if start >= end:
             return
         unit = self._at(time)
-        kind = view[start] & 31
+        kind = _kind(view[start])
         if kind == _FU_A:
             if end - start > 2:
                 header = view[start + 1]
@@ -109,18 +109,16 @@ class H264Depacketizer(NalDepacketizer):
                         self._fragments = None
                         self._add(unit, header & 31, fragments)
         elif kind == _STAP_A:
-            at = start + 1
-            while at + 2 < end:
-                stop = at + 2 + (view[at] << 8 | view[at + 1])
-                if stop > end:
-                    break
-                if stop > at + 2:
-                    self._add(unit, view[at + 2] & 31, [bytes(view[at + 2 : stop])])
-                at = stop
+            self._aggregate(unit, view, start + 1, end, least=1)
         elif 0 < kind < _STAP_A:
             self._add(unit, kind, [bytes(view[start:end])])
         if marker and unit.picture:
             self._finish(unit)
+
+
+def _kind(first: int) -> int:
+    """``nal_unit_type`` of a header."""
+    return first & 31
 
 
 def _make(sets: Sets, in_band: bool) -> H264Format:

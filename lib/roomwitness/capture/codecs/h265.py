@@ -96,16 +96,16 @@ class H265Depacketizer(NalDepacketizer):
     def __init__(self, emit: EmitPicture, nals: list[bytes] | None = None) -> None:
         sets = ParameterSets(_KINDS, _number, _make)
         for nal in nals or ():
-            if nal[0] >> 1 & 63 in _KINDS:
-                sets.take(nal[0] >> 1 & 63, nal, in_band=False)
-        super().__init__(emit, sets, _KINDS, _PICTURES, _IRAP)
+            if (kind := _kind(nal[0])) in _KINDS:
+                sets.take(kind, nal, in_band=False)
+        super().__init__(emit, sets, _KINDS, _PICTURES, _IRAP, _kind)
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
         if end - start < 3:
             return
         unit = self._at(time)
-        kind = view[start] >> 1 & 63
+        kind = _kind(view[start])
         if kind == _FU:
             header = view[start + 2]
             if header & 0x80:
@@ -118,18 +118,16 @@ class H265Depacketizer(NalDepacketizer):
                     self._fragments = None
                     self._add(unit, header & 63, fragments)
         elif kind == _AP:
-            at = start + 2
-            while at + 4 < end:
-                stop = at + 2 + (view[at] << 8 | view[at + 1])
-                if stop > end:
-                    break
-                if stop > at + 4:
-                    self._add(unit, view[at + 2] >> 1 & 63, [bytes(view[at + 2 : stop])])
-                at = stop
+            self._aggregate(unit, view, start + 2, end, least=3)
         elif kind < _AP:
             self._add(unit, kind, [bytes(view[start:end])])
         if marker and unit.picture:
             self._finish(unit)
+
+
+def _kind(first: int) -> int:
+    """``nal_unit_type`` of a header's first byte."""
+    return first >> 1 & 63
 
 
 def _make(sets: Sets, in_band: bool) -> H265Format:

@@ -67,18 +67,20 @@ class ParameterSets:
 class NalDepacketizer:
     """Gives whole access units to ``emit``; a NAL unit with a missing packet is left out.
 
-    Of the codec it knows only which types are parameter sets, pictures and keyframes.
+    Of the codec it knows only which types are parameter sets, pictures and keyframes, and how
+    ``kind`` reads a type from a NAL unit's first byte.
     """
 
     def __init__(
         self, emit: EmitPicture, sets: ParameterSets, kinds: tuple[int, ...], pictures: range,
-        keys: range,
+        keys: range, kind: Callable[[int], int],
     ) -> None:  # fmt: skip
         self._emit = emit
         self._sets = sets
         self._kinds = kinds
         self._pictures = pictures
         self._keys = keys
+        self._kind = kind
         self._unit: AccessUnit | None = None
         self._fragments: list[bytes] | None = None
         self._gathered = 0
@@ -114,6 +116,18 @@ class NalDepacketizer:
         self._gathered += len(piece)
         if self._gathered > MAX_UNIT_BYTES or len(fragments) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a NAL unit without end")
+
+    def _aggregate(
+        self, unit: AccessUnit, view: memoryview, at: int, end: int, *, least: int
+    ) -> None:
+        """NAL units behind their sizes (RFC 6184, 5.7.1; RFC 7798, 4.4.2), of ``least`` bytes."""
+        while at + 1 + least < end:
+            stop = at + 2 + (view[at] << 8 | view[at + 1])
+            if stop > end:
+                break
+            if stop >= at + 2 + least:
+                self._add(unit, self._kind(view[at + 2]), [bytes(view[at + 2 : stop])])
+            at = stop
 
     def _add(self, unit: AccessUnit, kind: int, pieces: list[bytes]) -> None:
         size = sum(map(len, pieces))

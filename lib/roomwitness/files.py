@@ -4,8 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from .errors import disk_error
-
 NEW = ".new"  # What replace() had not yet put in place.
 
 
@@ -53,18 +51,3 @@ def sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def check_folder(path: Path) -> None:
-    """Make the folder if need be, and try to write in it.
-
-    Raises:
-        VaultFull, VaultUnwritable.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = path / ".writable"
-        replace(probe, b"", sync=False)
-        probe.unlink()
-    except OSError as err:
-        raise disk_error(err) from None
