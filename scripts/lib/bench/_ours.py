@@ -46,6 +46,7 @@ def main() -> None:
             cause=GapCause.CONNECTING,
             segment_seconds=told["segment_seconds"],
             changed=lambda: None,
+            clock_noted=lambda _recording, _event: None,
         )
         session.run()
         sessions.append(session)
