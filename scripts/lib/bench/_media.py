@@ -66,7 +66,7 @@ def make(folder: Path, *, size: str, mbit_s: float, fps: int = 25, seconds: int 
         capture_output=True,
     )
     places: dict[bytes, int] = {}
-    with av.open(io.BytesIO(done.stdout), format="h264") as container:
+    with av.open(io.BytesIO(done.stdout), "r", format="h264") as container:
         units = [bytes(p) for p in container.demux(video=0) if p.size]
     for number, unit in enumerate(units):
         (folder / f"{number:05d}.h264").write_bytes(unit)
@@ -80,7 +80,7 @@ def pictures(film: Film, segment: bytes) -> list[tuple[float, int | None]]:
     """Seconds from the segment's start, and which picture of the film it is; by an independent
     reader of MP4 (PyAV)."""
     found = []
-    with av.open(io.BytesIO(segment)) as container:
+    with av.open(io.BytesIO(segment), "r") as container:
         base = container.streams.video[0].time_base or 0
         for packet in container.demux(video=0):
             if packet.size and packet.pts is not None:

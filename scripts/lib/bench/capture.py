@@ -51,7 +51,7 @@ class Side:
 
     def cpu(self) -> float:
         times = [p.cpu_times() for p in self.processes]
-        return sum(t.user + t.system for t in times)
+        return float(sum(t.user + t.system for t in times))
 
     def begin(self) -> None:
         self._begun = self.cpu()
@@ -182,7 +182,8 @@ def _home(
     ) as p:
         told = json.loads(_line(p))
     site = age.Identity.from_string(told["identity"])
-    store = Vault(*map(Path, told["places"]), site, (site.recipient,))
+    root, ephemeral, held = map(Path, told["places"])
+    store = Vault(root, ephemeral, held, site, (site.recipient,))
     store.open()
     return told, _accounts(store, told["ended"], film, begun)
 
@@ -218,7 +219,7 @@ def main(words: Sequence[str] | None = None) -> None:
         url = url.replace("/cam", "/loop")
         ours, theirs, lost = _beside(url, film, n, seconds, root)
         minutes = n * seconds / 60
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (
                 name,
                 s.cpu_s / minutes,
@@ -228,7 +229,7 @@ def main(words: Sequence[str] | None = None) -> None:
             )
             for name, s in (("ours, encrypting", ours), ("ffmpeg -c copy", theirs))
         ]
-        head = ("", "CPU-s a stream-minute", "PSS MB", "USS MB", "PSS growth MB")
+        head: tuple[str, ...] = ("", "CPU-s a stream-minute", "PSS MB", "USS MB", "PSS growth MB")
         _report.table(f"{n} streams of {film.mbit_s:.1f} Mbit/s, both at once", head, rows)
         figures: dict[str, float | None] = {
             "streams": n,

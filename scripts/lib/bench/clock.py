@@ -28,7 +28,7 @@ async def _real(seconds: float) -> float:
         recorder.stop()
         await task
     known = [s.facts["clock_offset_s"] for s in sink.closed]
-    return max(abs(offset + 37.5) * 1000 for offset in known if offset is not None)
+    return float(max(abs(offset + 37.5) * 1000 for offset in known if offset is not None))
 
 
 def main(words: Sequence[str] | None = None) -> None:

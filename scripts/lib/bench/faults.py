@@ -82,7 +82,16 @@ def main(words: Sequence[str] | None = None) -> None:
 def _again_with_failpoints() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shim = Path(folder) / "failpoint.so"
-        command = ["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "failpoint.c", "-ldl"]
+        command: list[str | Path] = [
+            "cc",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-o",
+            shim,
+            HERE / "failpoint.c",
+            "-ldl",
+        ]
         try:
             subprocess.run(command, check=True)
         except FileNotFoundError:

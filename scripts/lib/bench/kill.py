@@ -214,10 +214,10 @@ def _end(
     last = segments[-1]
     try:
         data = b"".join(vault.read_segment(last))
-        with av.open(io.BytesIO(data)) as media:
+        with av.open(io.BytesIO(data), "r") as media:
             stream = media.streams.video[0]
             ends = [
-                (packet.pts + packet.duration) * packet.time_base
+                float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 for packet in media.demux(stream)
                 if packet.pts is not None
             ]

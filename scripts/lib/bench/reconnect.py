@@ -34,7 +34,7 @@ def _holes(sink: MemorySink) -> list[tuple[datetime, datetime]]:
     """Where two pictures that follow each other are too far apart."""
     times: list[datetime] = []
     for segment in sink.closed:
-        with av.open(io.BytesIO(segment.data)) as container:
+        with av.open(io.BytesIO(segment.data), "r") as container:
             base = container.streams.video[0].time_base or 0
             times += [
                 segment.start + timedelta(seconds=float(packet.pts * base))
@@ -119,12 +119,13 @@ async def _measure(count: int) -> None:
     rows: list[tuple[object, ...]] = []
     every: list[float] = []
     bare = 0
-    for name, run in (
+    kinds: tuple[tuple[str, Callable[[], Awaitable[tuple[list[float], int, int]]]], ...] = (
         ("camera refuses for 1 s", lambda: _simulated("refuses", count)),
         ("camera cuts the connection", lambda: _simulated("cuts", count)),
         ("camera silent for 1 s", lambda: _simulated("silent", count)),
         ("GStreamer frozen for 1 s", lambda: _frozen(count)),
-    ):
+    )
+    for name, run in kinds:
         lengths, undeclared, gaps = await run()
         every += lengths
         bare += undeclared

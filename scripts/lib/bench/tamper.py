@@ -10,6 +10,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from bench import _report
@@ -195,7 +196,7 @@ def _headers(tally: Tally, rng: random.Random, tries: int) -> None:
             rng.choice(mutations)(data, rng.randrange(end))
         source = io.BytesIO(data)
         try:
-            _, covered, mac = header.read(lambda source=source: source.readline(8192))
+            _, covered, mac = header.read(partial(source.readline, 8192))
         except AgeFormatError:
             tally.count("age header: mutated", detected=True)
             continue

@@ -56,7 +56,7 @@ class Client:
         try:
             if not self._token:
                 await self.login()
-            return (await self.get("/api/config"))["state"] == "RUNNING"
+            return bool((await self.get("/api/config"))["state"] == "RUNNING")
         except aiohttp.ClientError, OSError, Refused, KeyError:
             return False
 

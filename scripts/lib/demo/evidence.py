@@ -79,7 +79,7 @@ class Evidence:
 
     def path(self, segment: Row) -> Path:
         """The file of a segment."""
-        return self.vault / "segments" / segment["recording"] / f"{segment['id']}.mp4.age"
+        return self.vault / "segments" / str(segment["recording"]) / f"{segment['id']}.mp4.age"
 
     def site_keys(self, meeting: Meeting) -> tuple[dict[str, str], list[bytes]]:
         """Each recording's identity, opened by the site's key, and the wraps as they are stored."""
@@ -164,7 +164,8 @@ def opened(path: Path, identity: str) -> bytes:
     """The segment's media, decrypted by a program that is not ours: age, else pyrage."""
     program = shutil.which("age")
     if program is None:
-        return pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.from_str(identity)])
+        found = pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.from_str(identity)])
+        return bytes(found)
     done = subprocess.run(
         [program, "-d", "-i", "-", path], input=f"{identity}\n".encode(), capture_output=True
     )
@@ -184,7 +185,7 @@ class Video:
 
 def decoded(data: bytes) -> Video:
     """Decode every picture."""
-    with av.open(io.BytesIO(data)) as media:
+    with av.open(io.BytesIO(data), "r") as media:
         times, keys = [], []
         for frame in media.decode(video=0):
             times.append(float(frame.time or 0))
