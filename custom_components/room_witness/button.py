@@ -1,8 +1,9 @@
-"""The button that staff press when they are threatened."""
+"""The buttons of a room: the one that staff press when they are threatened, and a check."""
 
 from typing import override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -13,6 +14,9 @@ from .site import WitnessConfigEntry
 PARALLEL_UPDATES = 0
 
 REPORT_THREAT = ButtonEntityDescription(key="report_threat", translation_key="report_threat")
+CHECK = ButtonEntityDescription(
+    key="preflight", translation_key="preflight", entity_category=EntityCategory.DIAGNOSTIC
+)
 
 
 async def async_setup_entry(
@@ -20,11 +24,12 @@ async def async_setup_entry(
     entry: WitnessConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the button of every room."""
+    """Add the buttons of every room."""
     site = entry.runtime_data
     site.async_on_room(
         lambda room_id: async_add_entities(
-            [ReportThreatButton(site, room_id, REPORT_THREAT)], config_subentry_id=room_id
+            [ReportThreatButton(site, room_id, REPORT_THREAT), CheckButton(site, room_id, CHECK)],
+            config_subentry_id=room_id,
         )
     )
 
@@ -38,3 +43,13 @@ class ReportThreatButton(RoomEntity, ButtonEntity):
         with translated():
             by = self._context.user_id if self._context else None
             await self.site.witness.report_threat(self.room_id, by)
+
+
+class CheckButton(RoomEntity, ButtonEntity):
+    """Checks the room now; the preflight event and repairs tell what is wrong."""
+
+    @override
+    async def async_press(self) -> None:
+        """Check."""
+        with translated():
+            await self.site.witness.preflight(self.room_id)

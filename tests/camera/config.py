@@ -35,5 +35,6 @@ class Faults:
     garbage: bool = False
     lose: int = 0
     clock_offset_s: float = 0.0
+    no_reports: bool = False
     say_goodbye: bool = False
     refuse_metadata: bool = False

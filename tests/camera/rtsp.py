@@ -184,7 +184,7 @@ class _Session:
                     faults.lose -= 1
                     continue
                 self.frame(channel, packet)
-        if time.time() - self.reported > _REPORT_EVERY_S:
+        if not faults.no_reports and time.time() - self.reported > _REPORT_EVERY_S:
             self.reported = time.time()
             for channel, sender in self.senders.items():
                 if sender.epoch is not None:

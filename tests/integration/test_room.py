@@ -238,3 +238,42 @@ async def test_the_room_is_checked_on_demand(
     assert await check() == {"passed": False, "problems": [wrong]}
     assert state(hass, "binary_sensor.room_12_problem") == "on"
     assert any("camera_unreachable" in issue for _, issue in ir.async_get(hass).issues)
+
+
+async def test_the_preflight_event_and_its_button(
+    hass: HomeAssistant, camera: Camera, make_site: MakeSite, calendar: str
+) -> None:
+    """Staff learn before the booking that something is wrong, and that it is mended."""
+    await camera.fault("refuse_rtsp")
+    await make_site(camera_subentry(camera), room_subentry(calendar=CALENDAR))
+    event, problem = "event.room_12_preflight", "binary_sensor.room_12_problem"
+    assert state(hass, event) == "unknown"
+    await book(hass, 300, 900)
+
+    def told() -> tuple[str, list[str]] | None:
+        found = hass.states.get(event)
+        if found is None or found.state == "unknown":
+            return None
+        return found.attributes["event_type"], found.attributes["failed_checks"]
+
+    await until(hass, lambda: told() == ("failed", ["camera_unreachable"]))
+    assert state(hass, problem) == "on"
+    issues = ir.async_get(hass).issues
+    assert (DOMAIN, "camera_unreachable_room1_camera1") in issues
+    await camera.fault("accept_rtsp")
+    await camera.fault("clock_offset_s", 7200.0)
+    press = {"entity_id": "button.room_12_check_now"}
+    await hass.services.async_call("button", "press", press, blocking=True)
+    assert told() == ("failed", ["camera_clock_off"])
+    assert (DOMAIN, "camera_unreachable_room1_camera1") not in issues
+    issue = issues[DOMAIN, "camera_clock_off_room1_camera1"]
+    names = {"offset": "+2 h 00 min", "camera": "Door camera", "room": "Room 12"}
+    assert issue.translation_placeholders == names
+    await camera.fault("clock_offset_s", 0.0)
+    await hass.services.async_call("button", "press", press, blocking=True)
+    assert told() == ("passed", [])
+    assert state(hass, problem) == "off"
+    assert not [issue_id for domain, issue_id in issues if domain == DOMAIN]
+    before = state(hass, event)
+    await hass.services.async_call("button", "press", press, blocking=True)
+    assert state(hass, event) != before  # Whoever asks is told again.

@@ -273,7 +273,7 @@ def test_every_error_and_problem_has_its_words() -> None:
             "backups_carry_keys",
             "log_rolled_back",
         ),
-        *("hold_review_due", "release_pending"),
+        *("hold_review_due", "release_pending", "camera_clock_off", "key_store_unusable"),
     }
     assert problems == texts["issues"].keys()
     actions = json.loads((HERE / "icons.json").read_text())["services"]

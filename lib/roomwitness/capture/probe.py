@@ -4,10 +4,14 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from roomwitness.errors import WitnessError
+
 from .codecs import AccessUnit, VideoFormat
 from .errors import CaptureError, StreamNoKeyframe, StreamStalled
 from .source import StreamSource
 from .stream import Stream
+
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class StreamInfo:
 
     ``keyframe`` is one picture in Annex B form (ITU-T H.264 and H.265, B), ``decoder`` FFmpeg's
     name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record.
+    ``clock_offset_s`` is the camera's wall clock minus ours by its sender report, None without one.
     """
 
     codec: str
@@ -23,6 +28,7 @@ class StreamInfo:
     height: int
     audio_codec: str | None
     sound_refused: str | None
+    clock_offset_s: float | None
     decoder: str
     keyframe: bytes = field(repr=False)
 
@@ -32,8 +38,8 @@ class StreamInfo:
         return self.audio_codec is not None
 
 
-async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
-    """Play until the first keyframe.
+async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float = 0.0) -> StreamInfo:
+    """Play until the first keyframe, and ``report_s`` seconds longer for a sender report.
 
     Raises:
         CaptureError: unreachable, refused, unsupported, silent, or without keyframes.
@@ -59,6 +65,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
                 raise reason
             raise StreamNoKeyframe if stream.packets else StreamStalled
         unit = found.result()
+        offset = await _clock_offset(stream, client.ended, report_s)
     finally:
         await stream.close()
     if unit.format is None:
@@ -70,9 +77,22 @@ async def probe(source: StreamSource, timeout_s: float = 10.0) -> StreamInfo:
         height,
         offer.sound.name if offer.sound else None,
         offer.sound_refused,
+        offset,
         offer.video_codec.decoder,
         _annex_b(unit, unit.format),
     )
+
+
+async def _clock_offset(
+    stream: Stream, ended: asyncio.Future[WitnessError], wait_s: float
+) -> float | None:
+    loop = asyncio.get_running_loop()
+    until, track = loop.time() + wait_s, stream.video_track
+    while track is not None:
+        if track.clock_offset_s is not None or loop.time() >= until or ended.done():
+            return track.clock_offset_s
+        await asyncio.wait((ended,), timeout=_LOOK_EVERY_S)
+    return None
 
 
 def _annex_b(unit: AccessUnit, form: VideoFormat) -> bytes:

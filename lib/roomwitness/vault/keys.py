@@ -46,6 +46,7 @@ class KeyStore:
         self._path = path
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Open or make the store.
@@ -65,6 +66,7 @@ class KeyStore:
                 " custodians BLOB NOT NULL) STRICT"
             )
             self._path.chmod(0o600)
+            self._file = self._seen()
         except OSError as err:
             raise VaultUnwritable(f"errno {err.errno}") from None
         except sqlite3.OperationalError:
@@ -78,6 +80,18 @@ class KeyStore:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the path still names the file that was opened: SQLite would not tell."""
+        return self._file is not None and self._seen() == self._file
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def put(self, recording_id: str, wraps: Wraps) -> None:
         """Keep a recording's wraps."""

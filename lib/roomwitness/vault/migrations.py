@@ -87,7 +87,14 @@ ALTER TABLE hold ADD COLUMN release_ask_reason TEXT;
 ALTER TABLE hold ADD COLUMN review_reason TEXT;
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE)
+# What each camera sends, as measured (rates.py).
+_RATES = """
+CREATE TABLE camera_rate (
+    camera TEXT PRIMARY KEY, bits_per_s REAL NOT NULL, measured REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES)
 
 
 def migrate(db: sqlite3.Connection) -> None:

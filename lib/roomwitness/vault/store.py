@@ -39,6 +39,7 @@ from .records import (
     segment_id,
 )
 from .recovery import Recovery
+from .trial import keys_work
 from .writer import SegmentWriter
 
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
@@ -349,6 +350,10 @@ class Vault:
         """
         names = {finding.invariant for finding in check(self._places, sizes=False)}
         return sorted(names - {"recording-has-key"})
+
+    def keys_work(self) -> bool:
+        """Whether a recording's key could be made, kept, opened and destroyed now."""
+        return keys_work(self._ephemeral, self._site, self._custodians)
 
     def free_bytes(self) -> int:
         """Free space on the vault's disk, in bytes."""

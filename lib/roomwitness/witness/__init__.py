@@ -10,10 +10,11 @@ from .config import (
     generate_site_keys,
 )
 from .holds import Released
-from .status import Problem, RoomStatus
+from .status import Checked, Problem, RoomStatus
 
 __all__ = [
     "CameraConfig",
+    "Checked",
     "LegalFile",
     "Problem",
     "Released",

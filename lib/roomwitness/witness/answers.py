@@ -63,6 +63,7 @@ class Answers:
             self._ledger.last_receipt.get(room_id),
             (p for p in self.problems() if p.room_id in (None, room_id)),
             self._clock(),
+            self._preflight.result(room_id),
         )
 
     def overdue(self) -> int:

@@ -8,6 +8,8 @@ from roomwitness.capture import StreamInfo
 
 # Before anybody has measured this camera: what most send at 1080p.
 ASSUMED_BITS_PER_S = 4_000_000
+# Less is what cameras without NTP drift in a week or two.
+CLOCK_OFF_S = 2.0
 
 
 def undecodable(info: StreamInfo) -> str | None:
@@ -27,6 +29,20 @@ def without_sound(info: StreamInfo, *, wanted: bool) -> str | None:
     return "sound_missing" if wanted and not info.has_audio and not info.sound_refused else None
 
 
-def needed_bytes(cameras: int, length: timedelta) -> int:
-    """Room that so many cameras take in so long, at the assumed bit rate."""
-    return int(cameras * length.total_seconds() * ASSUMED_BITS_PER_S / 8)
+def needed_bytes(bits_per_s: float, length: timedelta) -> int:
+    """Room that cameras which send so much together take in so long."""
+    return int(length.total_seconds() * bits_per_s / 8)
+
+
+def clock_off(offset_s: float | None) -> bool:
+    """Whether the camera's clock differs so much that what it burns into the picture misleads."""
+    return offset_s is not None and abs(offset_s) > CLOCK_OFF_S
+
+
+def shown_offset(seconds: float) -> str:
+    """A clock's offset as people read it: seconds, or hours and minutes where it is a lot."""
+    sign, seconds = "-" if seconds < 0 else "+", abs(seconds)
+    if seconds < 120:
+        return f"{sign}{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{sign}{minutes // 60} h {minutes % 60:02} min"

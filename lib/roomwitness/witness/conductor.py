@@ -5,7 +5,7 @@ import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from roomwitness.capture import CaptureHost
@@ -20,6 +20,7 @@ from .answers import Answers
 from .backups import Backups
 from .config import RoomConfig, SiteConfig
 from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle
+from .ground import Ground
 from .holds import Holds
 from .ledger import Ledger
 from .preflight import Preflight
@@ -27,7 +28,7 @@ from .scrub import Scrub
 from .sessions import Sessions
 from .status import Problem
 from .upkeep import Upkeep, Wishes, new_id
-from .view import current, newest_in_review
+from .view import current, newest_in_review, next_length
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,7 +74,11 @@ class Witness(Answers):
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
         preflight = Preflight(
-            self._host, vault.free_bytes, self._notify, lambda room_id: wishes.rooms.get(room_id)
+            self._host,
+            Ground(vault, wishes.calendar_read, clock).look,
+            self._notify,
+            lambda room_id: wishes.rooms.get(room_id),
+            clock,
         )
         upkeep = Upkeep(
             wishes, vault, ledger, sessions, preflight, self._disk, self._notify, config.origin
@@ -171,6 +176,7 @@ class Witness(Answers):
         self._room(room_id)
         self._wishes.calendar_lost.discard(room_id)
         self._wishes.bookings[room_id] = tuple(bookings)
+        self._wishes.calendar_read[room_id] = self._clock()
         await self.tick()
         self._notify(room_id)
 
@@ -202,12 +208,14 @@ class Witness(Answers):
             return meeting.id
 
     async def preflight(self, room_id: str) -> tuple[Problem, ...]:
-        """Check the room's cameras and disk now, for an hour's meeting; nothing found is good.
+        """Check the room now, for its next booking or an hour; nothing found is good.
 
         Raises:
             RoomNotFound: no such room.
         """
-        return await self._preflight.now(self._room(room_id), timedelta(hours=1))
+        room = self._room(room_id)
+        length = next_length(self._wishes.bookings.get(room_id, ()), self._clock())
+        return await self._preflight.now(room, length)
 
     async def stop_meeting(self, room_id: str) -> None:
         """End the running meeting; its review window begins.

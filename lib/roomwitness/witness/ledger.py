@@ -13,7 +13,7 @@ from pathlib import Path
 from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, TlogProof
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Gap, Receipt, Recording, Segment, Vault
+from roomwitness.vault import Gap, Receipt, Recording, Segment, Vault, rates
 
 from .entries import hold_fields
 
@@ -184,6 +184,7 @@ class Ledger:
                 Gap(recording_id=recording.id, start=until, end=end, cause=GapCause.RESTART)
             )
         segments = self._vault.segments(recording.id)
+        self._weigh(recording, segments, end)
         self.note(
             "recording_ended",
             end,
@@ -193,6 +194,13 @@ class Ledger:
             gaps=len(self._vault.gaps(recording.id)),
             **_clock(segments),
         )
+
+    def _weigh(self, recording: Recording, segments: list[Segment], now: datetime) -> None:
+        """What the camera sent tells the next preflight how much room it needs."""
+        files = [*segments, *self._vault.metadata(recording.id)]
+        seconds = sum(s.media_seconds for s in segments)
+        size = sum(s.bytes for s in files)
+        rates.learn(self._vault.index, recording.camera_id, size, seconds, now)
 
     def _store(self, meeting: Meeting, now: datetime) -> None:
         self._vault.save_meeting(meeting)

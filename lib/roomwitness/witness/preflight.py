@@ -2,40 +2,46 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from roomwitness.capture import CaptureError, CaptureHost, StreamSource, probe
-from roomwitness.errors import WitnessError
+from roomwitness.capture import CaptureError, CaptureHost, probe
 
 from . import checks
-from .config import RoomConfig
-from .status import Problem
+from .config import CameraConfig, RoomConfig
+from .status import Checked, Problem
 
 _EVERY_S = 60.0
+# Servers report at latest after some 5 s (RFC 3550, 6.2); a camera that never does costs so long.
+_REPORT_S = 6.0
+
+type Look = Callable[[RoomConfig, timedelta], tuple[Problem, ...]]
 
 
 class Preflight:
     """Checks rooms in the background, again and again while the meeting is still ahead.
 
     So what was mended in time is no problem any more, and what breaks late still is one.
-    ``current`` gives the room as it is configured by then: a password may have been corrected.
-    ``free_bytes`` is the room left on the vault's disk; it blocks.
+    ``look`` gives what is wrong besides the cameras (ground.py); it blocks. ``current`` gives the
+    room as it is configured by then: a password may have been corrected.
     """
 
     def __init__(
         self,
         host: CaptureHost,
-        free_bytes: Callable[[], int],
+        look: Look,
         checked: Callable[[str], None],
         current: Callable[[str], RoomConfig | None],
+        clock: Callable[[], datetime],
         every_s: float = _EVERY_S,
     ) -> None:
         self._host = host
-        self._free_bytes = free_bytes
+        self._look = look
         self._checked = checked
         self._current = current
+        self._clock = clock
         self._every_s = every_s
         self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._results: dict[str, Checked] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, room: RoomConfig, length: timedelta) -> None:
@@ -47,51 +53,63 @@ class Preflight:
     async def now(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         """Check once because somebody asked; what is wrong is looked at again until it is not."""
         found = await self._check(room, length)
-        if not self.begun(room.id):
-            self._problems[room.id] = found
-            self._checked(room.id)
-            if found:
-                task = asyncio.create_task(
-                    self._repeat(room, length, until_clear=True), name="roomwitness preflight"
-                )
-                self._tasks[room.id] = task
+        self._take(room.id, found, tell=True)
+        if found and not self.begun(room.id):
+            task = asyncio.create_task(
+                self._repeat(room, length, until_clear=True), name="roomwitness preflight"
+            )
+            self._tasks[room.id] = task
         return found
 
     async def _repeat(
         self, room: RoomConfig, length: timedelta, *, until_clear: bool = False
     ) -> None:
+        tell = not until_clear
         while True:
+            if until_clear:
+                await asyncio.sleep(self._every_s)
             room = self._current(room.id) or room
-            self._problems[room.id] = await self._check(room, length)
-            self._checked(room.id)
-            if until_clear and not self._problems[room.id]:
+            found = await self._check(room, length)
+            self._take(room.id, found, tell=tell)
+            tell = False
+            if until_clear and not found:
                 return
-            await asyncio.sleep(self._every_s)
+            if not until_clear:
+                await asyncio.sleep(self._every_s)
+
+    def _take(self, room_id: str, found: tuple[Problem, ...], *, tell: bool) -> None:
+        """Keep what was found; a result is news if somebody waits for it, or if it differs."""
+        self._problems[room_id] = found
+        before, failed = self._results.get(room_id), tuple(sorted({p.key for p in found}))
+        if tell or before is None or before.failed != failed:
+            number = before.number + 1 if before else 1
+            self._results[room_id] = Checked(number=number, at=self._clock(), failed=failed)
+        self._checked(room_id)
 
     async def _check(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
-        keys = await asyncio.gather(*(self._camera(camera.source) for camera in room.cameras))
-        found = [
-            Problem(key=key, room_id=room.id, camera_id=camera.id)
-            for key, camera in zip(keys, room.cameras, strict=True)
-            if key is not None
-        ]
-        needed = checks.needed_bytes(len(room.cameras), length)
-        try:
-            free = await asyncio.to_thread(self._free_bytes)
-        except OSError, WitnessError:
-            return tuple(found)  # The disk is gone: the conductor's own work says so.
-        if free < needed:
-            sizes = {"needed": f"{needed / 1e9:.1f}", "free": f"{free / 1e9:.1f}"}
-            found.append(Problem(key="disk_short", room_id=room.id, placeholders=sizes))
-        return tuple(found)
+        cameras, ground = await asyncio.gather(
+            asyncio.gather(*(self._camera(room.id, camera) for camera in room.cameras)),
+            asyncio.to_thread(self._look, room, length),
+        )
+        return (*(problem for found in cameras for problem in found), *ground)
 
-    async def _camera(self, source: StreamSource) -> str | None:
+    async def _camera(self, room_id: str, camera: CameraConfig) -> list[Problem]:
+        def problem(key: str, **placeholders: str) -> Problem:
+            return Problem(key=key, room_id=room_id, camera_id=camera.id, placeholders=placeholders)
+
         try:
-            info = await asyncio.wrap_future(self._host.submit(probe(source)))
+            info = await asyncio.wrap_future(
+                self._host.submit(probe(camera.source, report_s=_REPORT_S))
+            )
         except CaptureError as err:
-            return err.key
+            return [problem(err.key)]
         broken = await asyncio.to_thread(checks.undecodable, info)
-        return broken or checks.without_sound(info, wanted=source.audio)
+        broken = broken or checks.without_sound(info, wanted=camera.source.audio)
+        found = [] if broken is None else [problem(broken)]
+        if info.clock_offset_s is not None and checks.clock_off(info.clock_offset_s):
+            shown = checks.shown_offset(info.clock_offset_s)
+            found.append(problem("camera_clock_off", offset=shown))
+        return found
 
     def begun(self, room_id: str) -> bool:
         """Whether the room is being looked at."""
@@ -100,6 +118,10 @@ class Preflight:
     def problems(self, room_id: str) -> tuple[Problem, ...]:
         """What the last check found."""
         return self._problems.get(room_id, ())
+
+    def result(self, room_id: str) -> Checked | None:
+        """The last result that was news; it stays when the meeting has begun."""
+        return self._results.get(room_id)
 
     def forget(self, room_id: str) -> None:
         """The meeting began, or will not: from now on its own cameras tell."""

@@ -33,9 +33,19 @@ def of_site(
 def of_room(room: RoomConfig, *, calendar_lost: bool, invalid: int) -> Iterator[Problem]:
     """A room's calendar, with so many invalid bookings, and its legal file."""
     if calendar_lost:
-        yield Problem(key="calendar_missing", room_id=room.id)
+        yield calendar_missing(room)
     if invalid:
         yield Problem(key="booking_invalid", room_id=room.id, placeholders={"count": str(invalid)})
+    yield from of_legal_file(room)
+
+
+def calendar_missing(room: RoomConfig) -> Problem:
+    """The room's calendar cannot be read."""
+    return Problem(key="calendar_missing", room_id=room.id)
+
+
+def of_legal_file(room: RoomConfig) -> Iterator[Problem]:
+    """A room does not arm before its legal file is filled in."""
     if missing := room.legal_file.missing:
         yield Problem(
             key="legal_file_incomplete",

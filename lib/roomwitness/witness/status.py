@@ -23,6 +23,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A preflight's result; ``failed`` are the keys of what is wrong, ``number`` counts results."""
+
+    number: int
+    at: datetime
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoomStatus:
     """A room as seen now; ``segments`` (sealed) and ``bytes`` (of media) are this run's."""
 
@@ -41,3 +50,4 @@ class RoomStatus:
     bytes: int = 0
     last_receipt: Receipt | None = None
     problem: str | None = None
+    checked: Checked | None = None

@@ -38,6 +38,7 @@ class Wishes:
     known: bool = False
     bookings: dict[str, tuple[Booking, ...]] = field(default_factory=dict)
     calendar_lost: set[str] = field(default_factory=set)
+    calendar_read: dict[str, datetime] = field(default_factory=dict)
     invalid: dict[str, int] = field(default_factory=dict)
 
 

@@ -9,7 +9,7 @@ from roomwitness.policy.holds import pending
 from roomwitness.policy.words import KEPT, RUNNING, Booking, Meeting, MeetingState
 from roomwitness.vault import Receipt
 
-from .status import Problem, RoomStatus
+from .status import Checked, Problem, RoomStatus
 
 _OVERDUE_GRACE = timedelta(seconds=60)
 _SHOWN_FIRST = (RUNNING, {MeetingState.PREFLIGHT}, {MeetingState.REVIEW}, {MeetingState.PLANNED})
@@ -42,6 +42,13 @@ def shown(meetings: Iterable[Meeting]) -> Meeting | None:
     return max(held, key=lambda m: m.planned_start, default=None)
 
 
+def next_length(bookings: Iterable[Booking], now: datetime) -> timedelta:
+    """How long the next booking is; an hour if none is known."""
+    ahead = [b for b in bookings if b.valid and b.start > now]
+    found = min(ahead, key=lambda b: b.start, default=None)
+    return timedelta(hours=1) if found is None else found.end - found.start
+
+
 def room_status(
     meetings: tuple[Meeting, ...],
     bookings: Iterable[Booking],
@@ -50,6 +57,7 @@ def room_status(
     last_receipt: Receipt | None,
     problems: Iterable[Problem],
     now: datetime,
+    checked: Checked | None = None,
 ) -> RoomStatus:
     """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
     meeting = shown(meetings)
@@ -73,4 +81,5 @@ def room_status(
         bytes=sum(status.bytes for status in cameras.values()),
         last_receipt=last_receipt,
         problem=problem.key if problem else None,
+        checked=checked,
     )
