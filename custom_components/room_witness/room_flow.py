@@ -14,6 +14,9 @@ from homeassistant.helpers.selector import (
     DurationSelectorConfig,
     EntitySelector,
     EntitySelectorConfig,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -30,6 +33,7 @@ from .const import (
     CONF_LAMP,
     CONF_LEAD,
     CONF_PREFLIGHT_LEAD,
+    CONF_QUOTA,
     CONF_REVIEW_WINDOW,
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
@@ -134,6 +138,11 @@ def _schema(cameras: list[SelectOptionDict]) -> vol.Schema:
             ),
             vol.Optional(CONF_LAMP): EntitySelector(
                 EntitySelectorConfig(domain=["light", "switch", "input_boolean"])
+            ),
+            vol.Optional(CONF_QUOTA): NumberSelector(
+                NumberSelectorConfig(
+                    min=1, step=1, unit_of_measurement="GB", mode=NumberSelectorMode.BOX
+                )
             ),
             vol.Required(SECTION_TIMES): section(vol.Schema(times), {"collapsed": True}),
             vol.Required(SECTION_LEGAL_FILE): section(vol.Schema(legal), {"collapsed": False}),

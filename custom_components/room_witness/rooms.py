@@ -16,6 +16,7 @@ from .const import (
     CONF_CALENDAR,
     CONF_CAMERAS,
     CONF_ERASE_AT_REVIEW,
+    CONF_QUOTA,
     CONF_STREAM_URL,
     CONF_TWO_PEOPLE,
     SECTION_LEGAL_FILE,
@@ -50,6 +51,7 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
         policy=_policy(subentry.data.get(SECTION_TIMES, {}), entry.options),
         legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
         calendar_bound=CONF_CALENDAR in subentry.data,
+        quota_bytes=round(quota * 1e9) if (quota := subentry.data.get(CONF_QUOTA)) else None,
     )
 
 

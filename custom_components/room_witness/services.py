@@ -15,8 +15,9 @@ ATTR_KIND, ATTR_REASON, ATTR_MEETING_ID = "kind", "reason", "meeting_id"
 ATTR_HOLD_ID, ATTR_REVIEW_DATE = "hold_id", "review_date"
 
 _REASON = vol.All(cv.string, vol.Length(min=3, max=500))
+_MEETING: VolDictType = {vol.Optional(ATTR_MEETING_ID): cv.string}
 _WHICH: VolDictType = {
-    vol.Optional(ATTR_MEETING_ID): cv.string,
+    **_MEETING,
     vol.Optional(ATTR_HOLD_ID): cv.string,
 }
 _HOLD: VolDictType = {
@@ -61,4 +62,5 @@ def async_setup_services(hass: HomeAssistant) -> None:
     register("extend", "async_extend", _EXTEND, SupportsResponse.OPTIONAL)
     register("release", "async_release", _RELEASE, SupportsResponse.OPTIONAL)
     register("withdraw_release", "async_withdraw_release", dict(_WHICH), SupportsResponse.OPTIONAL)
+    register("hand_over", "async_hand_over", _MEETING, SupportsResponse.OPTIONAL)
     register("list_evidence", "async_list_evidence", response=SupportsResponse.ONLY)

@@ -150,6 +150,13 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
             ids = await self.site.witness.holds.withdraw(meeting, hold_id, self._by)
         return {"meeting_id": meeting, "hold_ids": list(ids)}
 
+    async def async_hand_over(self, meeting_id: str | None = None) -> ServiceResponse:
+        """Note that the police have the evidence; it stays held."""
+        meeting = self._meeting(meeting_id, held=True)
+        with translated():
+            await self.site.witness.hand_over(meeting, self._by)
+        return {"meeting_id": meeting}
+
     async def async_list_evidence(self) -> ServiceResponse:
         """The room's held meetings and their holds; no names and no reasons."""
         return {"meetings": [_evidence(m) for m in self.site.witness.holds.evidence(self.room_id)]}

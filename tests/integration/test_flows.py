@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.room_witness import camera_flow, paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.keys import StoredKeys
+from custom_components.room_witness.rooms import room_config
 from roomwitness.onvif import discover
 from roomwitness.vault.age import Identity
 from tests.camera import Camera
@@ -248,8 +249,11 @@ async def test_a_room_is_added_and_changed(
     assert hass.states.get("sensor.room_12_state")
     result = await flow.start(room.subentry_id)
     assert result["step_id"] == "reconfigure"
-    result = await flow.go(**{**good, "name": "Room 13", "calendar": "calendar.own"})
+    result = await flow.go(
+        **{**good, "name": "Room 13", "calendar": "calendar.own", "quota_gb": 20}
+    )
     assert result["type"] is FlowResultType.ABORT
     changed = entry.subentries[room.subentry_id]
+    assert room_config(entry, changed).quota_bytes == 20_000_000_000
     assert (changed.title, changed.data["calendar"]) == ("Room 13", "calendar.own")
     await hass.async_block_till_done()

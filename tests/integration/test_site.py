@@ -21,6 +21,7 @@ from syrupy.assertion import SnapshotAssertion
 from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.diagnostics import async_get_config_entry_diagnostics
+from roomwitness.capture import CaptureError
 from tests.camera import Camera
 
 from .conftest import (
@@ -250,34 +251,19 @@ def test_english_and_swedish_say_the_same_things() -> None:
 
 def test_every_error_and_problem_has_its_words() -> None:
     texts = json.loads((HERE / "translations" / "en.json").read_text())
-    problems = {
-        *("camera_unreachable", "camera_auth_failed", "stream_not_found", "stream_unsupported"),
-        *(
-            "keyframe_undecodable",
-            "sound_missing",
-            "disk_short",
-            "stream_silent",
-            "stream_stalled",
-            "stream_no_keyframe",
-            "stream_protocol_error",
-            "vault_full",
-        ),
-        *("vault_unwritable", "store_error", "log_unwritable", "log_tampered"),
-        *("ephemeral_keys_lost", "calendar_missing", "booking_invalid", "segment_corrupted"),
-        *(
-            "legal_file_incomplete",
-            "site_keys_missing",
-            "sound_unsupported",
-            "erasure_failed",
-            "check_failed",
-            "backups_carry_keys",
-            "log_rolled_back",
-        ),
-        *("hold_review_due", "release_pending", "camera_clock_off", "key_store_unusable"),
-    }
-    assert problems == texts["issues"].keys()
+    code = "".join(
+        path.read_text()
+        for folder in (HERE, HERE.parents[1] / "lib")
+        for path in sorted(folder.rglob("*.py"))
+    )
+    named = set(re.findall(r'Problem\(\s*(?:key=)?"(\w+)"', code))
+    fail = {error.key for error in CaptureError.__subclasses__()} - {"connection_lost"}
+    assert len(named) > 10
+    assert (named | fail) - texts["issues"].keys() == set()
+    unused = {key for key in texts["issues"] if f'"{key}"' not in code}
+    assert unused == set()
     actions = json.loads((HERE / "icons.json").read_text())["services"]
     assert actions.keys() == texts["services"].keys()
     learn = (HERE.parents[1] / "docs" / "troubleshooting.md").read_text()
-    for key in problems:
+    for key in texts["issues"]:
         assert f'<a id="{key}"></a>' in learn

@@ -97,6 +97,8 @@ class LapseHold:
 class HandOver:
     """A package was given to the police."""
 
+    by: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Erase:

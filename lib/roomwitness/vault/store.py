@@ -23,6 +23,7 @@ from .errors import (
     SegmentCorrupted,
     VaultFull,
     VaultUnwritable,
+    disk_error,
 )
 from .folder import check_folder
 from .freeze import Freeze
@@ -356,5 +357,12 @@ class Vault:
         return keys_work(self._ephemeral, self._site, self._custodians)
 
     def free_bytes(self) -> int:
-        """Free space on the vault's disk, in bytes."""
-        return shutil.disk_usage(self._root).free
+        """Free space on the vault's disk, in bytes.
+
+        Raises:
+            VaultUnwritable: the disk is gone.
+        """
+        try:
+            return shutil.disk_usage(self._root).free
+        except OSError as err:
+            raise disk_error(err) from None

@@ -61,6 +61,7 @@ class Answers:
             self._sessions.statuses(meeting.id) if meeting else {},
             self._sessions.sealed(meeting.id) if meeting else 0,
             self._ledger.last_receipt.get(room_id),
+            self._upkeep.space.used.get(room_id, 0),
             (p for p in self.problems() if p.room_id in (None, room_id)),
             self._clock(),
             self._preflight.result(room_id),
@@ -125,6 +126,7 @@ class Answers:
                 rolled_back=self._ledger.rolled_back,
             ),
             *self._upkeep.erasures.problems(),
+            *self._upkeep.space.problems(self._wishes.rooms),
         ]
         for room in self._wishes.rooms.values():
             found += self._room_problems(room)

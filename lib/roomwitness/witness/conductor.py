@@ -15,17 +15,27 @@ from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
 from roomwitness.vault import Vault
 from roomwitness.vault.age import Identity, Recipient
+from roomwitness.vault.store import MIN_FREE_BYTES
+from roomwitness.vault.usage import room_bytes
 
 from .answers import Answers
 from .backups import Backups
 from .config import RoomConfig, SiteConfig
-from .errors import LegalFileIncomplete, MeetingNotFound, RoomBusy, RoomIdle
+from .errors import (
+    LegalFileIncomplete,
+    MeetingNotFound,
+    RefusedByDisk,
+    RefusedByQuota,
+    RoomBusy,
+    RoomIdle,
+)
 from .ground import Ground
 from .holds import Holds
 from .ledger import Ledger
 from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
+from .space import Space, sizes
 from .status import Problem
 from .upkeep import Upkeep, Wishes, new_id
 from .view import current, newest_in_review, next_length
@@ -73,16 +83,23 @@ class Witness(Answers):
         self._host = CaptureHost()
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
+        ground = Ground(vault, wishes.calendar_read, clock)
         preflight = Preflight(
             self._host,
-            Ground(vault, wishes.calendar_read, clock).look,
+            ground.look,
             self._notify,
             lambda room_id: wishes.rooms.get(room_id),
             clock,
         )
-        upkeep = Upkeep(
-            wishes, vault, ledger, sessions, preflight, self._disk, self._notify, config.origin
+        space = Space(
+            lambda: max(0, vault.free_bytes() - MIN_FREE_BYTES),
+            partial(room_bytes, vault.index),
+            lambda room: ground.bits_per_s(room) / 8,
         )
+        upkeep = Upkeep(
+            wishes, vault, ledger, sessions, preflight, space, self._disk, self._notify,
+            config.origin,
+        )  # fmt: skip
         self._backups = Backups(vault, ledger)
         super().__init__(
             vault,
@@ -189,7 +206,7 @@ class Witness(Answers):
         """Start a protected meeting by hand, or a planned one ahead of its time; returns its id.
 
         Raises:
-            RoomNotFound, RoomBusy, LegalFileIncomplete.
+            RoomNotFound, RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
         """
         room = self._room(room_id)
         self._require_legal_file(room)
@@ -197,6 +214,7 @@ class Witness(Answers):
             now = self._clock()
             if current(self._ledger.of_room(room_id)) is not None:
                 raise RoomBusy
+            await self._require_space(room, now)
             meeting = Meeting(
                 id=new_id(),
                 room_id=room_id,
@@ -249,15 +267,18 @@ class Witness(Answers):
             )
             return meeting.id
 
-    async def hand_over(self, meeting_id: str) -> None:
+    async def hand_over(self, meeting_id: str, by: str | None = None) -> None:
         """Note that evidence was handed to the police; it stays held until released.
+
+        ``by`` is a pseudonymous id of whoever did it.
 
         Raises:
             MeetingNotFound: unknown or erased.
+            TransitionNotAllowed: it is not held, or still runs.
         """
         async with self._lock:
             meeting, room = self._meeting(meeting_id)
-            await self._upkeep.apply(meeting, events.HandOver(), self._clock(), room)
+            await self._upkeep.apply(meeting, events.HandOver(by), self._clock(), room)
 
     async def backup_begins(self) -> None:
         """Somebody is about to copy the site's folders.
@@ -324,6 +345,14 @@ class Witness(Answers):
         if meeting is None:
             raise MeetingNotFound
         return meeting, self._room(meeting.room_id)
+
+    async def _require_space(self, room: RoomConfig, now: datetime) -> None:
+        upkeep = self._upkeep
+        short = await upkeep.run(upkeep.space.refusal, room, None, upkeep.running, now)
+        if short is not None:
+            upkeep.space.forget(room.id)  # Whoever asked is told; nothing waits.
+            refused = RefusedByDisk if short.of == "disk" else RefusedByQuota
+            raise refused(**sizes(short))
 
     @staticmethod
     def _require_legal_file(room: RoomConfig) -> None:

@@ -77,10 +77,14 @@ class CameraConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomConfig:
-    """One room. ``calendar_bound`` says that bookings given to ``reconcile`` drive it."""
+    """One room. ``calendar_bound`` says that bookings given to ``reconcile`` drive it.
+
+    ``quota_bytes`` is how much its recordings may take before no new meeting begins; None: no end.
+    """
 
     id: str
     cameras: tuple[CameraConfig, ...]
     policy: RoomPolicy
     legal_file: LegalFile
     calendar_bound: bool
+    quota_bytes: int | None = None

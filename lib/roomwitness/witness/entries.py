@@ -20,6 +20,8 @@ def hold_fields(event: events.Event) -> dict[str, str | float | bool | None]:
             return {"hold": hold_id, "review_date": date.timestamp(), "by": by}
         case events.ReleaseHold() | holds.AskRelease() | holds.WithdrawRelease():
             return {"hold": event.hold_id, "by": event.by}
+        case events.HandOver(by=by):
+            return {"by": by}
         case events.LapseHold(hold_id=hold_id):
             return {"hold": hold_id}
         case _:

@@ -27,6 +27,18 @@ class MeetingNotFound(WitnessError):
     key = "meeting_not_found"
 
 
+class RefusedByDisk(WitnessError):
+    """The disk has no room for the meeting beside what running ones still need."""
+
+    key = "meeting_refused_disk"
+
+
+class RefusedByQuota(WitnessError):
+    """The room's recordings take all that they may."""
+
+    key = "meeting_refused_quota"
+
+
 class LegalFileIncomplete(WitnessError):
     """The room may not arm before its legal file is filled in (LAW.md, checklist 1)."""
 

@@ -33,7 +33,8 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomStatus:
-    """A room as seen now; ``segments`` (sealed) and ``bytes`` (of media) are this run's."""
+    """A room as seen now; ``segments`` (sealed) and ``bytes`` (of media) are this run's;
+    ``used_bytes`` is what all of its recordings take on the disk."""
 
     state: MeetingState | Literal["idle"]
     meeting_id: str | None = None
@@ -49,5 +50,6 @@ class RoomStatus:
     segments: int = 0
     bytes: int = 0
     last_receipt: Receipt | None = None
+    used_bytes: int = 0
     problem: str | None = None
     checked: Checked | None = None

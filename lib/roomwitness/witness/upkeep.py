@@ -10,7 +10,7 @@ from functools import partial
 
 from roomwitness.policy import meeting as events
 from roomwitness.policy.holds import lapsed
-from roomwitness.policy.reconcile import Create, plan
+from roomwitness.policy.reconcile import Change, Create, plan
 from roomwitness.policy.retention import due
 from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Vault
@@ -20,6 +20,7 @@ from .erasures import Due, Erasures
 from .ledger import Ledger
 from .preflight import Preflight
 from .sessions import Begun, Sessions
+from .space import Running, Space
 
 # For meetings whose room is no longer configured.
 _NO_ROOM = RoomPolicy()
@@ -55,6 +56,7 @@ class Upkeep:
         ledger: Ledger,
         sessions: Sessions,
         preflight: Preflight,
+        space: Space,
         disk: ThreadPoolExecutor,
         notify: Callable[[str], None],
         origin: str,
@@ -64,6 +66,8 @@ class Upkeep:
         self._ledger = ledger
         self._sessions = sessions
         self._preflight = preflight
+        self.space = space
+        self._refused: set[str] = set()
         self._disk = disk
         self._notify = notify
         self.keys_lost = False
@@ -84,18 +88,23 @@ class Upkeep:
         await self._sync_sessions(now)
         await self._log_clocks(now)
         await self._erase_due(now)
+        await self._measure(now)
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
         known = self._ledger.of_room_with_past(room.id)
         result = plan(room.id, self._wishes.bookings[room.id], known, now, room.policy, new_id)
         self._wishes.invalid[room.id] = len(result.invalid)
+        if not any(isinstance(step, Change) and _starts(step) for step in result.steps):
+            self.space.forget(room.id)
         for step in result.steps:
             if isinstance(step, Create):
                 await self.run(self._ledger.create, step.meeting, now)
                 continue
             meeting = self._ledger.get(step.meeting_id)
-            starts = isinstance(step.event, events.Start)
+            starts = _starts(step)
             if meeting is None or (starts and room.legal_file.missing):
+                continue
+            if starts and await self._refused_now(meeting, room, now):
                 continue
             if starts or isinstance(step.event, events.Cancel):
                 self._preflight.forget(room.id)
@@ -104,6 +113,40 @@ class Upkeep:
             if meeting.state is MeetingState.PREFLIGHT and not self._preflight.begun(room.id):
                 end = meeting.planned_end or meeting.planned_start
                 self._preflight.begin(room, end - meeting.planned_start)
+
+    async def _refused_now(self, meeting: Meeting, room: RoomConfig, now: datetime) -> bool:
+        """Whether the booked meeting must wait for room on the disk; logged when it first must."""
+        end = meeting.planned_end
+        shortage = await self.run(
+            self.space.refusal, room, None if end is None else end - now, self.running, now
+        )
+        if shortage is None:
+            self._refused.discard(meeting.id)
+            return False
+        if meeting.id not in self._refused:
+            note = partial(self._ledger.note, "meeting_refused", meeting=meeting.id)
+            await self.run(partial(note, for_want_of=shortage.of), now)
+            self._refused.add(meeting.id)
+            self._notify(room.id)
+        return True
+
+    @property
+    def running(self) -> Running:
+        """The meetings that run, with their rooms as they are configured now."""
+        rooms = self._wishes.rooms
+        return [
+            (meeting, rooms[meeting.room_id])
+            for meeting in self._ledger.meetings
+            if meeting.state in RUNNING and meeting.room_id in rooms
+        ]
+
+    async def _measure(self, now: datetime) -> None:
+        if not self.space.due(now):
+            return
+        wishes = self._wishes
+        if await self.run(self.space.measure, wishes.rooms, wishes.bookings, self.running, now):
+            for room_id in wishes.rooms:
+                self._notify(room_id)
 
     async def _end_overrun(self, now: datetime) -> None:
         """Nothing records past its plan, or a room that nobody configures any more."""
@@ -193,3 +236,7 @@ class Upkeep:
             await self.run(self._ledger.end_recordings, after, now)
         self._notify(meeting.room_id)
         return after
+
+
+def _starts(step: Change) -> bool:
+    return isinstance(step.event, events.Start)

@@ -55,6 +55,7 @@ def room_status(
     cameras: Mapping[str, CaptureStatus],
     segments: int,
     last_receipt: Receipt | None,
+    used_bytes: int,
     problems: Iterable[Problem],
     now: datetime,
     checked: Checked | None = None,
@@ -80,6 +81,7 @@ def room_status(
         segments=segments,
         bytes=sum(status.bytes for status in cameras.values()),
         last_receipt=last_receipt,
+        used_bytes=used_bytes,
         problem=problem.key if problem else None,
         checked=checked,
     )
