@@ -35,6 +35,11 @@ BINARY_SENSORS = (
         is_on_fn=lambda status: status.recording,
     ),
     RoomBinarySensorDescription(
+        key="pre_roll",
+        translation_key="pre_roll",
+        is_on_fn=lambda status: status.pre_roll_s > 0,
+    ),
+    RoomBinarySensorDescription(
         key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,

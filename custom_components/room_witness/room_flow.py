@@ -6,7 +6,7 @@ from typing import Any
 import probatio as vol
 from homeassistant.components.calendar.const import DOMAIN as CALENDAR_DOMAIN
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
-from homeassistant.const import CONF_NAME
+from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     AreaSelector,
@@ -24,6 +24,8 @@ from homeassistant.helpers.selector import (
     TextSelector,
 )
 
+from roomwitness.capture.preroll import MAX_SECONDS
+
 from .const import (
     CONF_AREA,
     CONF_CALENDAR,
@@ -32,6 +34,7 @@ from .const import (
     CONF_LAG,
     CONF_LAMP,
     CONF_LEAD,
+    CONF_PRE_ROLL,
     CONF_PREFLIGHT_LEAD,
     CONF_QUOTA,
     CONF_REVIEW_WINDOW,
@@ -57,6 +60,15 @@ _LEGAL_FILE = (
     "dpia_reference",
     "disposal_decision",
     "union_reference",
+)
+_PRE_ROLL = NumberSelector(
+    NumberSelectorConfig(
+        min=0,
+        max=MAX_SECONDS,
+        step=1,
+        unit_of_measurement=UnitOfTime.SECONDS,
+        mode=NumberSelectorMode.SLIDER,
+    )
 )
 # More than 72 hours needs a fuller reason than a form can ask for (EDPB guidelines 3/2019).
 _LONGEST_REVIEW = timedelta(hours=72)
@@ -144,6 +156,7 @@ def _schema(cameras: list[SelectOptionDict]) -> vol.Schema:
                     min=1, step=1, unit_of_measurement="GB", mode=NumberSelectorMode.BOX
                 )
             ),
+            vol.Required(CONF_PRE_ROLL, default=0): _PRE_ROLL,
             vol.Required(SECTION_TIMES): section(vol.Schema(times), {"collapsed": True}),
             vol.Required(SECTION_LEGAL_FILE): section(vol.Schema(legal), {"collapsed": False}),
         }

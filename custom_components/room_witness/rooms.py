@@ -16,6 +16,7 @@ from .const import (
     CONF_CALENDAR,
     CONF_CAMERAS,
     CONF_ERASE_AT_REVIEW,
+    CONF_PRE_ROLL,
     CONF_QUOTA,
     CONF_STREAM_URL,
     CONF_TWO_PEOPLE,
@@ -48,7 +49,7 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
             for camera_id in subentry.data.get(CONF_CAMERAS, ())
             if camera_id in cameras
         ),
-        policy=_policy(subentry.data.get(SECTION_TIMES, {}), entry.options),
+        policy=_policy(subentry.data, entry.options),
         legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
         calendar_bound=CONF_CALENDAR in subentry.data,
         quota_bytes=round(quota * 1e9) if (quota := subentry.data.get(CONF_QUOTA)) else None,
@@ -69,9 +70,11 @@ def _camera(subentry: ConfigSubentry) -> CameraConfig:
     return CameraConfig(id=subentry.subentry_id, source=stream_source(subentry.data))
 
 
-def _policy(times: Mapping[str, Mapping[str, float]], options: Mapping[str, Any]) -> RoomPolicy:
+def _policy(room: Mapping[str, Any], options: Mapping[str, Any]) -> RoomPolicy:
+    times = room.get(SECTION_TIMES, {})
     given: dict[str, Any] = {name: timedelta(**value) for name, value in times.items()}
     return RoomPolicy(
+        pre_roll=timedelta(seconds=room.get(CONF_PRE_ROLL, 0)),
         two_people=options.get(CONF_TWO_PEOPLE, False),
         erase_at_review=options.get(CONF_ERASE_AT_REVIEW, False),
         **given,

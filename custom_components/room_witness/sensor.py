@@ -38,7 +38,9 @@ class RoomSensorDescription(SensorEntityDescription):
 
 
 def _meeting(status: RoomStatus) -> Mapping[str, Any]:
-    return {"meeting_id": status.meeting_id, "segments": status.segments}
+    found = {"meeting_id": status.meeting_id, "segments": status.segments}
+    # Whoever reads the state, on a sign at the door too, must see that cameras are watched.
+    return {**found, "pre_roll_seconds": status.pre_roll_s} if status.pre_roll_s else found
 
 
 def _reviews(status: RoomStatus) -> Mapping[str, Any]:

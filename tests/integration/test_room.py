@@ -277,3 +277,27 @@ async def test_the_preflight_event_and_its_button(
     before = state(hass, event)
     await hass.services.async_call("button", "press", press, blocking=True)
     assert state(hass, event) != before  # Whoever asks is told again.
+
+
+async def test_pre_roll_is_shown_and_a_threat_begins_a_recording(
+    hass: HomeAssistant, camera: Camera, make_site: MakeSite, calendar: str
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry(pre_roll=10))
+    pre_roll, recording = "binary_sensor.room_12_pre_roll", "binary_sensor.room_12_recording"
+    await until(hass, lambda: state(hass, pre_roll) == "on")
+    shown = hass.states.get(STATE)
+    assert shown is not None
+    assert (shown.state, shown.attributes["pre_roll_seconds"]) == ("idle", 10)
+    assert state(hass, recording) == "off"
+    await until(hass, lambda: camera.rtsp.plays == 1)
+    await hass.services.async_call(
+        "button", "press", {"entity_id": "button.room_12_report_threat"}, blocking=True
+    )
+    await until(hass, lambda: state(hass, recording) == "on")
+    assert state(hass, pre_roll) == "off"
+    assert state(hass, "sensor.room_12_evidence_held") == "1"
+    await until(hass, lambda: state(hass, LAMP) == "on")
+    await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert state(hass, STATE) == "held"
+    assert camera.rtsp.plays == 1
+    await until(hass, lambda: state(hass, pre_roll) == "on")

@@ -2,6 +2,7 @@
 
 from .errors import CaptureError
 from .host import CaptureHost
+from .preroll import Nowhere, PreRoll
 from .probe import StreamInfo, probe
 from .recorder import Recorder, Timeouts
 from .sink import SegmentOut, SegmentSink
@@ -12,6 +13,8 @@ __all__ = [
     "CaptureError",
     "CaptureHost",
     "CaptureStatus",
+    "Nowhere",
+    "PreRoll",
     "Recorder",
     "SegmentOut",
     "SegmentSink",

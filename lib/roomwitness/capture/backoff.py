@@ -6,7 +6,7 @@ CAP_S = 5.0
 _FIRST_S = 0.5
 
 
-def delay(failures: int, random: Callable[[], float]) -> float:
+def delay(failures: int, random: Callable[[], float], cap_s: float = CAP_S) -> float:
     """Seconds before the next try after so many failures in a row (1 is the first).
 
     0, then 0.5, 1, 2, 4 and at last 5 s, each shortened at random by up to half (``random`` gives
@@ -14,4 +14,4 @@ def delay(failures: int, random: Callable[[], float]) -> float:
     """
     if failures <= 1:
         return 0.0
-    return min(CAP_S, _FIRST_S * (1 << min(failures - 2, 10))) * (1 - random() / 2)
+    return min(cap_s, _FIRST_S * (1 << min(failures - 2, 10))) * (1 - random() / 2)

@@ -8,6 +8,7 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
 from .codecs import AccessUnit
+from .preroll import PreRoll, Run
 from .segmenter import Segmenter
 from .stream import Stream
 
@@ -15,8 +16,9 @@ _REPORT_EVERY_S = 1.0
 
 
 class Feed:
-    """Between one stream and its segmenter; ``going(now)`` is called about once a second.
+    """Between one stream and where it goes; ``going(now)`` is called about once a second.
 
+    It goes to a segmenter, or only into the memory of a pre-roll until ``record`` gives one.
     ``last_bytes``, ``last_picture`` and ``last_key`` are in the event loop's time, 0 until there
     was one.
     """
@@ -24,12 +26,12 @@ class Feed:
     def __init__(
         self,
         stream: Stream,
-        segmenter: Segmenter,
+        to: Segmenter | PreRoll,
         clock: Callable[[], datetime],
         going: Callable[[datetime], None],
     ) -> None:
         self._stream = stream
-        self._segmenter = segmenter
+        self._to = to
         self._clock = clock
         self._going = going
         self._loop = asyncio.get_running_loop()
@@ -48,41 +50,70 @@ class Feed:
             self._arrived = self._stream.arrived
             self.last_bytes = self._loop.time()
 
+    def record(self, segmenter: Segmenter, before: Run | None) -> None:
+        """From now on into this segmenter, first what was in memory ``before``.
+
+        Raises:
+            WitnessError: the sink failed; the connection ends.
+        """
+        self._to = segmenter
+        try:
+            for play in before.items if before is not None else ():
+                self._guard(lambda play=play: play(segmenter))  # type: ignore[misc]
+        except WitnessError as err:
+            self._stream.fail(err)
+            raise
+
     def _picture(self, unit: AccessUnit) -> None:
-        track, segmenter = self._stream.video_track, self._segmenter
+        track, to = self._stream.video_track, self._to
         if track is None or self._broken:
             return
-        now, frames = self._clock(), segmenter.frames
-        self._guard(lambda: segmenter.picture(unit, track, now))
-        self.last_picture = self._loop.time()
-        if unit.key and segmenter.frames > frames:
-            self.last_key = self.last_picture
-        if segmenter.frames and self.last_picture - self._reported >= _REPORT_EVERY_S:
-            self._reported = self.last_picture
+        now, at = self._clock(), self._loop.time()
+        if isinstance(to, PreRoll):
+            to.picture(unit, track, now, at)
+            flowing, seen = to.since is not None, unit.key
+        else:
+            frames = to.frames
+            self._guard(lambda: to.picture(unit, track, now))
+            flowing, seen = to.frames > 0, unit.key and to.frames > frames
+        self.last_picture = at
+        if seen:
+            self.last_key = at
+        if flowing and at - self._reported >= _REPORT_EVERY_S:
+            self._reported = at
             self._going(now)
 
     def _sound(self, time: int, data: bytes) -> None:
-        sounds, pictures = self._stream.audio_track, self._stream.video_track
-        if sounds is not None and pictures is not None and not self._broken:
-            now = self._clock()
-            self._guard(lambda: self._segmenter.sound(time, data, sounds, pictures, now))
+        sounds, pictures, to = self._stream.audio_track, self._stream.video_track, self._to
+        if sounds is None or pictures is None or self._broken:
+            return
+        now = self._clock()
+        if isinstance(to, PreRoll):
+            to.sound(time, data, sounds, pictures, now, self._loop.time())
+        else:
+            self._guard(lambda: to.sound(time, data, sounds, pictures, now))
 
     def _metadata(self, time: int, document: bytes) -> None:
-        track, pictures = self._stream.metadata_track, self._stream.video_track
-        if track is not None and pictures is not None and not self._broken:
-            now = self._clock()
-            self._guard(lambda: self._segmenter.metadata(time, document, track, pictures, now))
+        track, pictures, to = self._stream.metadata_track, self._stream.video_track, self._to
+        if track is None or pictures is None or self._broken:
+            return
+        now = self._clock()
+        if isinstance(to, PreRoll):
+            to.metadata(time, document, track, pictures, now, self._loop.time())
+        else:
+            self._guard(lambda: to.metadata(time, document, track, pictures, now))
 
     def seal(self, cause: GapCause) -> None:
         """Close what is open, unless the sink already failed; what follows is missing for this."""
-        track = self._stream.video_track
-        if track is not None and not self._broken:
-            self._guard(lambda: self._segmenter.finish(track, cause))
+        track, to = self._stream.video_track, self._to
+        if track is not None and not self._broken and isinstance(to, Segmenter):
+            self._guard(lambda: to.finish(track, cause))
 
     def _guard(self, work: Callable[[], object]) -> None:
         try:
             work()
         except WitnessError:
             self._broken = True
-            self._segmenter.abort()
+            if isinstance(self._to, Segmenter):
+                self._to.abort()
             raise

@@ -6,15 +6,18 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
 from . import backoff
+from .codecs import SoundFormat
 from .coverage import Coverage
 from .errors import CaptureError, StreamNoKeyframe, StreamProtocolError, StreamSilent, StreamStalled
 from .feed import Feed
 from .hostclock import HostClock
+from .preroll import PreRoll, Run
 from .segmenter import Segmenter
 from .sink import SegmentSink
 from .source import StreamSource
@@ -23,6 +26,9 @@ from .stream import Stream
 from .timeline import Timeline
 
 _LOGGER = logging.getLogger(__name__)
+
+_WATCHING_CAP_S = 30.0
+_AGE_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +46,18 @@ class Timeouts:
     next_keyframe: float = 60.0
     retries: tuple[float, ...] = ()
 
-    def wait(self, failures: int, chance: Callable[[], float]) -> float:
+    def wait(self, failures: int, chance: Callable[[], float], cap_s: float) -> float:
         """Seconds before the next connection after so many failures in a row."""
         if self.retries:
             return self.retries[min(failures, len(self.retries)) - 1]
-        return backoff.delay(failures, chance)
+        return backoff.delay(failures, chance, cap_s)
 
 
 class Recorder:
     """One camera of one meeting. Lives in the capture thread's loop; ``stop`` is for any thread.
 
     The recording must be accounted for from ``start``; until media comes, ``cause`` is why not.
+    With a ``preroll`` the stream goes only into that memory, until ``record`` says where to.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Recorder:
         clock: Callable[[], datetime] | None = None,
         timeouts: Timeouts | None = None,
         chance: Callable[[], float] = random.random,
+        preroll: PreRoll | None = None,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -75,8 +83,13 @@ class Recorder:
         self._coverage = Coverage(start, cause, self._declare)
         self._undeclared: list[tuple[datetime, datetime, GapCause, int]] = []
         self._status = CaptureStatus(state="connecting")
+        self._preroll = preroll
+        self._before = self._status
+        self._current: Segmenter | None = None
+        self._live: tuple[Feed, SoundFormat | None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
+        self._wake = asyncio.Event()
         self._stopping = False
 
     def stop(self) -> None:
@@ -84,15 +97,74 @@ class Recorder:
         self._stopping = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def record(
+        self, sink: SegmentSink, *, start: datetime, cause: GapCause, keep: bool
+    ) -> None:
+        """End the pre-roll: what comes is recorded from here, on the connection that there is.
+
+        With ``keep`` what is in memory is recorded first; else nothing of it ever is.
+        """
+        ring, self._preroll = self._preroll, None
+        if ring is None:
+            raise RuntimeError("it records already")
+        runs = ring.take() if keep else []
+        ring.clear()
+        self._sink, self._undeclared = sink, []
+        self._timeline = Timeline(self._clock, sink.clock)
+        self._coverage = Coverage(start, cause, self._declare)
+        self._status = self._before = replace(
+            self._status, state="connecting", frames=0, bytes=0, last_frame=None
+        )
+        live = self._live
+        now = runs.pop() if live and runs and runs[-1].connection == ring.connection else None
+        steps: list[Callable[[], None]] = [partial(self._replay, run) for run in runs]
+        if live is not None:
+            steps.append(lambda: live[0].record(self._segmenter(live[1]), now))
+        for step in steps:
+            try:
+                step()
+            except WitnessError as err:
+                # It could not be kept: that, not the way to the camera, is why it is missing.
+                why = err.cause if isinstance(err, CaptureError) else GapCause.DISK_FULL
+                self._try_declaring(partial(self._coverage.broken, why, start))
+                self._failed(err.key, why)
+        if live is None and self._status.error_key is not None:
+            self._report(state="failed")
+        self._wake.set()
+
+    def _replay(self, run: Run) -> None:
+        """Record what a connection that is no more delivered."""
+        segmenter = self._segmenter(run.sound)
+        try:
+            for play in run.items:
+                play(segmenter)
+            segmenter.finish(run.track, GapCause.CONNECTION_LOST)
+            self._before = replace(
+                self._before,
+                frames=self._before.frames + segmenter.frames,
+                bytes=self._before.bytes + segmenter.bytes,
+            )
+        except WitnessError:
+            segmenter.abort()
+            raise
 
     async def run(self) -> None:
         """Record until stopped. Faults of camera, network and disk become status and gaps."""
         self._loop = asyncio.get_running_loop()
         if self._stopping:
             self._stop.set()
+        ageing = self._loop.create_task(self._age(), name="roomwitness pre-roll")
+        try:
+            await self._run()
+        finally:
+            ageing.cancel()
+
+    async def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            frames = self._status.frames
+            last = self._status.last_frame
             try:
                 await self._record()
             except CaptureError as err:
@@ -102,21 +174,41 @@ class Recorder:
             except Exception as err:  # A fault of ours must not end the recording unseen.
                 _LOGGER.error("Unexpected %s while recording", type(err).__name__)  # noqa: TRY400
                 self._failed(StreamProtocolError.key, GapCause.PROTOCOL_ERROR)
-            failures = 1 if self._status.frames > frames else failures + 1
-            await self._pause(self._timeouts.wait(failures, self._chance))
-        self._try_declaring(lambda: self._coverage.finish(self._clock()))
+            failures = 1 if self._status.last_frame != last else failures + 1
+            # A camera that is only watched may be left alone for longer.
+            cap_s = _WATCHING_CAP_S if self._preroll is not None else backoff.CAP_S
+            await self._pause(self._timeouts.wait(failures, self._chance, cap_s))
+        if self._preroll is None:
+            self._try_declaring(lambda: self._coverage.finish(self._clock()))
+        else:
+            self._preroll.clear()
 
     async def _pause(self, seconds: float) -> None:
+        if not self._stop.is_set():
+            self._wake.clear()
         try:
             async with asyncio.timeout(seconds):
-                await self._stop.wait()
+                await self._wake.wait()
         except TimeoutError:
             return
+
+    async def _age(self) -> None:
+        """What nobody asked for goes on time, also while the camera sends nothing."""
+        stepped = self._stepped()
+        while (ring := self._preroll) is not None:
+            if stepped != (stepped := self._stepped()):
+                ring.clear()  # Its times are by a clock that was wrong.
+            ring.trim(asyncio.get_running_loop().time())
+            await asyncio.sleep(_AGE_EVERY_S)
+
+    def _stepped(self) -> float:
+        return self._clock.stepped_s if isinstance(self._clock, HostClock) else 0.0
 
     def _failed(self, key: str, cause: GapCause) -> None:
         if self._status.error_key != key:
             _LOGGER.info("A camera's recording is interrupted: %s", key)
-        self._try_declaring(lambda: self._coverage.broken(cause, self._clock()))
+        if self._preroll is None:
+            self._try_declaring(lambda: self._coverage.broken(cause, self._clock()))
         self._report(state="failed", error_key=key)
 
     def _declare(self, start: datetime, end: datetime, cause: GapCause, lost: int) -> None:
@@ -136,14 +228,28 @@ class Recorder:
         self._status = replace(self._status, **changes)  # type: ignore[arg-type]
         self._sink.status(self._status)
 
-    def _going(self, before: CaptureStatus, segmenter: Segmenter, now: datetime) -> None:
+    def _going(self, now: datetime) -> None:
+        segmenter = self._current
+        if self._preroll is not None or segmenter is None:
+            self._report(state="watching", error_key=None, last_frame=now)
+            return
         self._report(
             state="recording",
             error_key=None,
-            frames=before.frames + segmenter.frames,
-            bytes=before.bytes + segmenter.bytes,
+            frames=self._before.frames + segmenter.frames,
+            bytes=self._before.bytes + segmenter.bytes,
             last_frame=now,
         )
+
+    def _segmenter(self, sound: SoundFormat | None) -> Segmenter:
+        self._current = Segmenter(
+            self._sink,
+            self._coverage,
+            segment_seconds=self._segment_seconds,
+            sound=sound,
+            timeline=self._timeline,
+        )
+        return self._current
 
     async def _record(self) -> None:
         """One connection, from describe to its end."""
@@ -153,17 +259,12 @@ class Recorder:
                 self._report(state="connecting")
             offer = await stream.open()
             self._status = replace(self._status, sound_refused=offer.sound_refused)
-            segmenter = Segmenter(
-                self._sink,
-                self._coverage,
-                segment_seconds=self._segment_seconds,
-                sound=offer.sound.format if offer.sound else None,
-                timeline=self._timeline,
-            )
-            before = self._status
-            feed = Feed(
-                stream, segmenter, self._clock, lambda now: self._going(before, segmenter, now)
-            )
+            sound = offer.sound.format if offer.sound else None
+            self._before, to = self._status, self._preroll
+            if to is not None:
+                to.connected(sound)
+            feed = Feed(stream, to or self._segmenter(sound), self._clock, self._going)
+            self._live = feed, sound
             client = await stream.play(offer)
             try:
                 reason = await self._watch(client.ended, feed)
@@ -174,6 +275,7 @@ class Recorder:
             if reason is not None:
                 raise reason
         finally:
+            self._live = None
             await stream.close()
 
     async def _watch(self, ended: asyncio.Future[WitnessError], feed: Feed) -> WitnessError | None:

@@ -1,8 +1,9 @@
 """RTP and RTCP (RFC 3550): sequence and timestamp accounting, sender reports."""
 
+import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
@@ -128,6 +129,10 @@ class Track:
         time = last + (low - last + 0x80000000 & 0xFFFFFFFF) - 0x80000000
         wall = _NTP_EPOCH + timedelta(seconds=seconds + fraction / (1 << 32))
         self.report = SenderReport(wall, time, now)
+
+    def as_of_now(self) -> Self:
+        """A copy that no later packet changes, for whoever looks at this moment afterwards."""
+        return copy.copy(self)
 
     def wall(self, time: int) -> datetime | None:
         """The camera's wall clock at an unwrapped timestamp, once it has reported."""

@@ -106,7 +106,7 @@ class RtspClient:
                     raise
                 self._keep_alive_method = "OPTIONS"
 
-    def fail(self, reason: CaptureError) -> None:
+    def fail(self, reason: WitnessError) -> None:
         """End the connection for this reason."""
         self._transport.fail(reason)
 

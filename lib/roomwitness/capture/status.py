@@ -9,10 +9,12 @@ from typing import Literal
 class CaptureStatus:
     """A snapshot; ``frames`` and ``bytes`` (of media) count since the recorder started.
 
+    ``watching`` is pre-roll: the stream is in memory and nowhere else.
+
     ``sound_refused`` is the codec of a wanted sound that we cannot record: the picture goes on.
     """
 
-    state: Literal["connecting", "recording", "failed"]
+    state: Literal["connecting", "recording", "watching", "failed"]
     error_key: str | None = None
     sound_refused: str | None = None
     frames: int = 0

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from roomwitness.errors import WitnessError
+
 from . import sdp
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .codecs.metadata import MetadataDepacketizer, offered
@@ -138,6 +140,11 @@ class Stream:
             track.rtp(view, start, end)
         elif track.rtcp(view, start, end, self._clock()) and self._client is not None:
             self._client.fail(ConnectionLost())
+
+    def fail(self, reason: WitnessError) -> None:
+        """End the connection for this reason."""
+        if self._client is not None:
+            self._client.fail(reason)
 
     async def close(self) -> None:
         """Stop the packets and let go; a second call does nothing."""

@@ -99,6 +99,7 @@ class Hold:
 class RoomPolicy:
     """A room's times: record from ``lead`` before to ``lag`` after a booking.
 
+    ``pre_roll`` is how much before a threat outside any meeting is kept: 0 is off, at most 15 s.
     ``two_people`` says that a hold is released by two, neither of whom placed it;
     ``erase_at_review`` that a hold ends by itself at its review date.
     """
@@ -108,6 +109,7 @@ class RoomPolicy:
     review_window: timedelta = timedelta(hours=1)
     hold_period: timedelta = timedelta(days=30)
     preflight_lead: timedelta = timedelta(minutes=10)
+    pre_roll: timedelta = timedelta(0)
     two_people: bool = False
     erase_at_review: bool = False
 
@@ -117,14 +119,14 @@ class Meeting:
     """One protected visit.
 
     ``planned_start`` and ``planned_end`` are the recording's window, lead and lag included;
-    ``planned_end`` is None for a meeting started by hand. ``deadline`` is when it must be erased
-    unless it is held.
+    ``planned_end`` is None for a meeting started by hand; one that a threat began has one.
+    ``deadline`` is when it must be erased unless it is held.
     """
 
     id: str
     room_id: str
     state: MeetingState = MeetingState.PLANNED
-    origin: Literal["booking", "manual"]
+    origin: Literal["booking", "manual", "threat"]
     booking_key: str | None = None
     planned_start: datetime
     planned_end: datetime | None = None

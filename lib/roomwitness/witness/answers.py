@@ -18,6 +18,7 @@ from .sessions import Sessions
 from .status import Problem, RoomStatus
 from .upkeep import Upkeep, Wishes
 from .view import overdue, room_status, shown
+from .watches import Watches
 
 
 class Answers:
@@ -30,6 +31,7 @@ class Answers:
         wishes: Wishes,
         sessions: Sessions,
         preflight: Preflight,
+        watches: Watches,
         upkeep: Upkeep,
         scrub: Scrub,
         holds: Holds,
@@ -40,6 +42,7 @@ class Answers:
         self._wishes = wishes
         self._sessions = sessions
         self._preflight = preflight
+        self._watches = watches
         self._upkeep = upkeep
         self._scrub = scrub
         self.holds = holds
@@ -65,6 +68,7 @@ class Answers:
             (p for p in self.problems() if p.room_id in (None, room_id)),
             self._clock(),
             self._preflight.result(room_id),
+            self._watches.seconds(room_id),
         )
 
     def overdue(self) -> int:
@@ -140,6 +144,7 @@ class Answers:
         )
         yield from self._preflight.problems(room.id)
         yield from self.holds.problems(room.id, self._clock())
+        yield from problems.of_cameras(room.id, self._watches.statuses(room.id))
         for meeting in self._ledger.of_room(room.id):
             cameras = self._sessions.statuses(meeting.id)
             yield from problems.of_meeting(meeting, self._scrub.damaged, cameras)

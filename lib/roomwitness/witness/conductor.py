@@ -37,8 +37,10 @@ from .scrub import Scrub
 from .sessions import Sessions
 from .space import Space, sizes
 from .status import Problem
+from .threats import Threats
 from .upkeep import Upkeep, Wishes, new_id
-from .view import current, newest_in_review, next_length
+from .view import current, next_length
+from .watches import Watches
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -96,17 +98,20 @@ class Witness(Answers):
             partial(room_bytes, vault.index),
             lambda room: ground.bits_per_s(room) / 8,
         )
+        watches = Watches(self._host, segment_seconds, self._changed_in_thread)
         upkeep = Upkeep(
-            wishes, vault, ledger, sessions, preflight, space, self._disk, self._notify,
+            wishes, vault, ledger, sessions, preflight, space, watches, self._disk, self._notify,
             config.origin,
         )  # fmt: skip
         self._backups = Backups(vault, ledger)
+        self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
         super().__init__(
             vault,
             ledger,
             wishes,
             sessions,
             preflight,
+            watches,
             upkeep,
             Scrub(vault, self._damage_found),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
@@ -160,6 +165,7 @@ class Witness(Answers):
         async with self._lock:
             for meeting_id in self._sessions.meetings:
                 await self._sessions.end(meeting_id)
+            await self._watches.stop()
             await asyncio.get_running_loop().run_in_executor(None, self._host.stop)
             await self._upkeep.run(self._close)
         self._disk.shutdown()
@@ -251,21 +257,13 @@ class Witness(Answers):
     async def report_threat(self, room_id: str, by: str | None = None) -> str:
         """Hold the running meeting, or the newest one still in review, as evidence; returns its id.
 
-        ``by`` is a pseudonymous id of whoever reports it.
+        Where none runs and pre-roll is on, a meeting begins that is held at once and has the
+        seconds before. ``by`` is a pseudonymous id of whoever reports it.
 
         Raises:
-            RoomNotFound, RoomIdle.
+            RoomNotFound, RoomIdle, LegalFileIncomplete.
         """
-        room = self._room(room_id)
-        async with self._lock:
-            meetings = self._ledger.of_room(room_id)
-            meeting = current(meetings) or newest_in_review(meetings)
-            if meeting is None:
-                raise RoomIdle
-            await self._upkeep.apply(
-                meeting, events.ReportThreat(new_id(), by), self._clock(), room
-            )
-            return meeting.id
+        return await self._threats.report(self._room(room_id), by)
 
     async def hand_over(self, meeting_id: str, by: str | None = None) -> None:
         """Note that evidence was handed to the police; it stays held until released.
@@ -365,6 +363,8 @@ class Witness(Answers):
             self._loop.call_soon_threadsafe(self._notify_recording)
 
     def _notify_recording(self) -> None:
+        for room_id in self._watches.rooms:
+            self._notify(room_id)
         for meeting_id in self._sessions.meetings:
             meeting = self._ledger.get(meeting_id)
             if meeting is not None:

@@ -152,8 +152,12 @@ class Ledger:
         self._remember(after, now)
         self.last_receipt[after.room_id] = receipt
 
-    def recording(self, meeting: Meeting, camera_id: str, now: datetime) -> Place:
+    def recording(
+        self, meeting: Meeting, camera_id: str, now: datetime, kept_since: datetime | None = None
+    ) -> Place:
         """The meeting's recording of that camera: the open one after a restart, else a new one.
+
+        ``kept_since`` is when its pre-roll began, if a threat keeps that.
 
         An open recording whose key was lost is ended: nobody could read what would follow.
         """
@@ -164,11 +168,17 @@ class Ledger:
                     until = min(now, self._vault.covered_until(recording.id))
                     return Place(recording, until, GapCause.RESTART)
                 self._end_recording(recording, now)
-        recording = self._vault.begin_recording(meeting.id, camera_id, now)
-        self.note("recording_begun", now, meeting=meeting.id, recording=recording.id)
+        start = now if kept_since is None else min(now, kept_since)
+        recording = self._vault.begin_recording(meeting.id, camera_id, start)
+        fields = {"meeting": meeting.id, "recording": recording.id}
+        if kept_since is None:
+            self.note("recording_begun", now, **fields)
+        else:
+            before = round((now - start).total_seconds(), 3)
+            self.note("recording_begun", now, **fields, pre_roll_s=before)
         if meeting.held:
             self._vault.hold_meeting(meeting.id)
-        return Place(recording, now, GapCause.CONNECTING)
+        return Place(recording, start, GapCause.CONNECTING)
 
     def end_recordings(self, meeting: Meeting, now: datetime) -> None:
         """Close what is still open; what neither segment nor gap covers is declared."""

@@ -62,6 +62,11 @@ def of_meeting(
     if meeting.id in damaged:
         placeholders = {"meeting": meeting.id}
         yield Problem(key="segment_corrupted", room_id=room_id, placeholders=placeholders)
+    yield from of_cameras(room_id, cameras)
+
+
+def of_cameras(room_id: str, cameras: Mapping[str, CaptureStatus]) -> Iterator[Problem]:
+    """The cameras that record, or are watched."""
     for camera_id, status in cameras.items():
         if status.error_key is not None:
             yield Problem(key=status.error_key, room_id=room_id, camera_id=camera_id)

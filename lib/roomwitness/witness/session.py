@@ -10,6 +10,8 @@ from roomwitness.policy.words import GapCause
 from roomwitness.vault import ClockEvent as ClockRow
 from roomwitness.vault import Gap, SegmentSummary, SegmentWriter, Vault
 
+from .watches import Watch
+
 
 class _VaultSegment:
     """A vault segment in the shape that capture writes to."""
@@ -71,6 +73,7 @@ class CameraSession:
         segment_seconds: float,
         changed: Callable[[], None],
         clock_noted: Callable[[str, ClockEvent], None],
+        watch: Watch | None = None,
     ) -> None:
         self.recording_id = recording_id
         self.camera_id = camera_id
@@ -80,14 +83,29 @@ class CameraSession:
         self._host = host
         self._changed = changed
         self._clock_noted = clock_noted
-        self._recorder = Recorder(
-            source, self, segment_seconds=segment_seconds, start=start, cause=cause
+        self._start, self._cause, self._watch = start, cause, watch
+        self._recorder = (
+            Recorder(source, self, segment_seconds=segment_seconds, start=start, cause=cause)
+            if watch is None
+            else watch.recorder
         )
         self._future: Future[None] | None = None
 
     def run(self) -> None:
-        """Start recording in the capture thread."""
-        self._future = self._host.submit(self._recorder.run())
+        """Start recording in the capture thread; on a watch's connection if there is one."""
+        watch = self._watch
+        if watch is None:
+            self._future = self._host.submit(self._recorder.run())
+            return
+        self._future = watch.task
+        self._host.submit(
+            self._recorder.record(
+                self,
+                start=self._start,
+                cause=self._cause,
+                keep=watch.frozen,
+            )
+        )
 
     @property
     def task(self) -> Future[None] | None:

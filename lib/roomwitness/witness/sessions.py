@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from roomwitness.capture import CaptureHost, CaptureStatus
@@ -12,6 +12,7 @@ from roomwitness.vault import Vault
 from .config import CameraConfig
 from .ledger import Place
 from .session import CameraSession
+from .watches import Watch
 
 _STOP_TIMEOUT_S = 10.0
 
@@ -60,8 +61,11 @@ class Sessions:
         """Segments sealed so far, of this run."""
         return sum(s.segments for s in self._running.get(meeting_id, ()))
 
-    def begin(self, meeting_id: str, begun: list[Begun]) -> None:
-        """Start recording every camera of the meeting."""
+    def begin(
+        self, meeting_id: str, begun: list[Begun], watches: Mapping[str, Watch] | None = None
+    ) -> None:
+        """Start recording every camera of the meeting, on its watch's connection if it has one."""
+        watches = watches or {}
         sessions = [
             CameraSession(
                 vault=self._vault,
@@ -74,6 +78,7 @@ class Sessions:
                 segment_seconds=self._segment_seconds,
                 changed=self._changed,
                 clock_noted=lambda *noted: self.clock_events.append(noted),
+                watch=watches.get(item.camera.id),
             )
             for item in begun
         ]

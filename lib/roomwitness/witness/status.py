@@ -33,8 +33,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomStatus:
-    """A room as seen now; ``segments`` (sealed) and ``bytes`` (of media) are this run's;
-    ``used_bytes`` is what all of its recordings take on the disk."""
+    """A room as seen now; ``segments`` (sealed) and ``bytes`` (of media) are this run's.
+
+    ``used_bytes`` is what all of its recordings take on the disk. ``pre_roll_s``: the room is
+    watched now and so many seconds are kept in memory; 0 if not.
+    """
 
     state: MeetingState | Literal["idle"]
     meeting_id: str | None = None
@@ -53,3 +56,4 @@ class RoomStatus:
     used_bytes: int = 0
     problem: str | None = None
     checked: Checked | None = None
+    pre_roll_s: float = 0.0

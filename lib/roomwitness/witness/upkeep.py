@@ -12,7 +12,7 @@ from roomwitness.policy import meeting as events
 from roomwitness.policy.holds import lapsed
 from roomwitness.policy.reconcile import Change, Create, plan
 from roomwitness.policy.retention import due
-from roomwitness.policy.words import RUNNING, Booking, Meeting, MeetingState, RoomPolicy
+from roomwitness.policy.words import AHEAD, RUNNING, Booking, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Vault
 
 from .config import RoomConfig
@@ -21,6 +21,7 @@ from .ledger import Ledger
 from .preflight import Preflight
 from .sessions import Begun, Sessions
 from .space import Running, Space
+from .watches import Watches, end
 
 # For meetings whose room is no longer configured.
 _NO_ROOM = RoomPolicy()
@@ -57,6 +58,7 @@ class Upkeep:
         sessions: Sessions,
         preflight: Preflight,
         space: Space,
+        watches: Watches,
         disk: ThreadPoolExecutor,
         notify: Callable[[str], None],
         origin: str,
@@ -68,6 +70,7 @@ class Upkeep:
         self._preflight = preflight
         self.space = space
         self._refused: set[str] = set()
+        self._watches = watches
         self._disk = disk
         self._notify = notify
         self.keys_lost = False
@@ -86,6 +89,7 @@ class Upkeep:
         await self._end_overrun(now)
         await self._lapse(now)
         await self._sync_sessions(now)
+        await self._sync_watches(now)
         await self._log_clocks(now)
         await self._erase_due(now)
         await self._measure(now)
@@ -151,6 +155,11 @@ class Upkeep:
     async def _end_overrun(self, now: datetime) -> None:
         """Nothing records past its plan, or a room that nobody configures any more."""
         for meeting in self._ledger.meetings:
+            if meeting.state in AHEAD and meeting.booking_key is None:
+                # A start by hand or threat that a full disk broke off: it would block the room.
+                await self.apply(
+                    meeting, events.Cancel(), now, self._wishes.rooms.get(meeting.room_id)
+                )
             if meeting.state not in RUNNING:
                 continue
             room = self._wishes.rooms.get(meeting.room_id)
@@ -182,7 +191,28 @@ class Upkeep:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)
             if room is not None:
                 begun = await self.run(self._begin, wanted[meeting_id], room, now)
-                self._sessions.begin(meeting_id, begun)
+                watched = self._watches.hand_over(room.id)
+                useful = {c.id: watched.pop(c.id) for c in room.cameras if c.id in watched}
+                self._sessions.begin(meeting_id, begun, useful)
+                await end(watched.values())
+
+    async def _sync_watches(self, now: datetime) -> None:
+        """Idle rooms with pre-roll are watched in memory, no others; the log says when."""
+        busy = {m.room_id for m in self._ledger.meetings if m.state in RUNNING}
+        wanted = {
+            room.id: room
+            for room in self._wishes.rooms.values()
+            if room.policy.pre_roll and not room.legal_file.missing and room.id not in busy
+        }
+        for change in self._watches.changes(wanted):
+            room_id, seconds = change.room_id, change.seconds
+            kind = "watching_begun" if seconds else "watching_ended"
+            if not seconds:
+                await self._watches.carry_out(change, wanted)
+            await self.run(partial(self._ledger.note, kind, room=room_id, pre_roll_s=seconds), now)
+            if seconds:
+                await self._watches.carry_out(change, wanted)
+            self._notify(room_id)
 
     async def _log_clocks(self, now: datetime) -> None:
         """Offsets and steps of clocks go into the custody log as they are noticed."""
@@ -201,7 +231,12 @@ class Upkeep:
 
     def _begin(self, meeting: Meeting, room: RoomConfig, now: datetime) -> list[Begun]:
         return [
-            Begun(camera=camera, place=self._ledger.recording(meeting, camera.id, now))
+            Begun(
+                camera=camera,
+                place=self._ledger.recording(
+                    meeting, camera.id, now, self._watches.kept_since(room.id, camera.id)
+                ),
+            )
             for camera in room.cameras
         ]
 
@@ -236,6 +271,29 @@ class Upkeep:
             await self.run(self._ledger.end_recordings, after, now)
         self._notify(meeting.room_id)
         return after
+
+    async def begin_by_threat(
+        self, room: RoomConfig, pressed: datetime, until: datetime, by: str | None
+    ) -> Meeting:
+        """Begin a meeting that is held from its first moment, with what is frozen in memory."""
+
+        def begin() -> Meeting:
+            meeting = Meeting(
+                id=new_id(),
+                room_id=room.id,
+                origin="threat",
+                planned_start=pressed,
+                planned_end=until,
+            )
+            self._ledger.create(meeting, pressed)
+            started = self._ledger.apply(meeting, events.Start(), pressed, room.policy)
+            report = events.ReportThreat(new_id(), by)
+            return self._ledger.apply(started, report, pressed, room.policy)
+
+        meeting = await self.run(begin)
+        await self._sync_sessions(pressed)
+        self._notify(room.id)
+        return meeting
 
 
 def _starts(step: Change) -> bool:

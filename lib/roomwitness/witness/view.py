@@ -59,6 +59,7 @@ def room_status(
     problems: Iterable[Problem],
     now: datetime,
     checked: Checked | None = None,
+    pre_roll_s: float = 0.0,
 ) -> RoomStatus:
     """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
     meeting = shown(meetings)
@@ -84,4 +85,5 @@ def room_status(
         used_bytes=used_bytes,
         problem=problem.key if problem else None,
         checked=checked,
+        pre_roll_s=pre_roll_s,
     )

@@ -1,0 +1,70 @@
+"""A threat is reported: in a meeting, after it, or, with pre-roll, at any time."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from roomwitness.policy import meeting as events
+from roomwitness.policy.words import Meeting
+
+from .config import RoomConfig
+from .errors import LegalFileIncomplete, RoomIdle
+from .ledger import Ledger
+from .upkeep import Upkeep, new_id
+from .view import current, newest_in_review
+from .watches import Watches
+
+# How long a meeting that a threat began is recorded, unless somebody stops it.
+LENGTH = timedelta(minutes=15)
+
+
+class Threats:
+    """Decides what a threat holds, and begins a recording where none runs."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        upkeep: Upkeep,
+        watches: Watches,
+        lock: asyncio.Lock,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._upkeep = upkeep
+        self._watches = watches
+        self._lock = lock
+        self._clock = clock
+
+    async def report(self, room: RoomConfig, by: str | None) -> str:
+        """Hold what it is about; returns the meeting's id.
+
+        Raises:
+            RoomIdle: nothing runs, nothing can still be reported, and pre-roll is off.
+            LegalFileIncomplete: pre-roll is on, but the room may not record.
+        """
+        pressed = self._clock()
+        # Before any waiting: the seconds before the press must not age away meanwhile.
+        frozen = await self._watches.freeze(room.id)
+        try:
+            async with self._lock:
+                return (await self._report(room, by, pressed)).id
+        finally:
+            if frozen:
+                await self._watches.thaw(room.id)  # Unless a meeting has taken it.
+
+    async def _report(self, room: RoomConfig, by: str | None, pressed: datetime) -> Meeting:
+        meetings = self._ledger.of_room(room.id)
+        running, ended = current(meetings), newest_in_review(meetings)
+        begins = running is None and bool(room.policy.pre_roll)
+        held = running or ended
+        missing = room.legal_file.missing
+        if held is not None:
+            event = events.ReportThreat(new_id(), by)
+            held = await self._upkeep.apply(held, event, self._clock(), room)
+        elif not begins:
+            raise RoomIdle
+        elif missing:
+            raise LegalFileIncomplete(fields=", ".join(missing))
+        if held is not None and (not begins or missing):
+            return held
+        return await self._upkeep.begin_by_threat(room, pressed, pressed + LENGTH, by)
