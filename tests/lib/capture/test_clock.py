@@ -179,4 +179,14 @@ def test_back_off_begins_at_once_grows_and_never_passes_five_seconds(
     assert 0 <= delay <= backoff.CAP_S
     assert (delay == 0) is (failures == 1)
     assert delay >= backoff.delay(failures - 1, lambda: chance)
-    assert backoff.delay(10, lambda: 0.0) == backoff.CAP_S
+    assert backoff.delay(12, lambda: 0.0) == backoff.CAP_S
+    assert backoff.delay(99, lambda: 0.0, 30.0) == 30.0
+
+
+@given(st.floats(0.01, 1.5), st.lists(st.floats(0, 1), min_size=20, max_size=20))
+def test_after_a_short_outage_the_next_try_is_near(outage: float, chances: list[float]) -> None:
+    at, failures, luck = 0.0, 1, iter(chances)
+    while at < outage:  # Each try in the outage is refused at once.
+        at += backoff.delay(failures, lambda: next(luck))
+        failures += 1
+    assert at - outage <= 0.5
