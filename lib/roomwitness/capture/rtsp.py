@@ -42,6 +42,7 @@ class RtspClient:
         self._transport = transport
         self._timeout_s = timeout_s
         self._authorizer: Authorizer | None = None
+        self._let_in = False
         self._session: str | None = None
         self._session_timeout_s = _DEFAULT_TIMEOUT_S
         self._cseq = 0
@@ -121,21 +122,33 @@ class RtspClient:
     async def _request(self, method: str, uri: str, headers: dict[str, str]) -> Response:
         response = await self._send(method, uri, headers)
         tries = 2  # One more for a nonce that went stale.
-        while response.status == 401 and tries:
-            challenge = choose(response.all("www-authenticate"))
-            fresh = self._authorizer is None or (challenge is not None and challenge.stale)
-            if challenge is None or not self._endpoint.username or not fresh:
-                break
-            name, word = self._endpoint.username, self._endpoint.password
-            self._authorizer = Authorizer(challenge, name, word)
+        while response.status == 401 and tries and self._challenged(response):
             response = await self._send(method, uri, headers)
             tries -= 1
+        if self._authorizer is not None and response.status != 401:
+            self._let_in = True
+            for info in response.all("authentication-info"):
+                self._authorizer.informed(info)
         if response.status != 200:
             raise _FAILED.get(response.status, StreamProtocolError)(status=str(response.status))
         session = response.get("session")
         if session is not None:
             self._take_session(session)
         return response
+
+    def _challenged(self, response: Response) -> bool:
+        """Whether the request is worth repeating with an answer to this challenge."""
+        challenge = choose(response.all("www-authenticate"))
+        name, before = self._endpoint.username, self._authorizer
+        if challenge is None or not name:
+            return False
+        # Many cameras let a nonce expire without the word "stale".
+        expired = self._let_in and before is not None and challenge.nonce != before.nonce
+        if before is not None and not challenge.stale and not expired:
+            return False
+        self._authorizer = Authorizer(challenge, name, self._endpoint.password)
+        self._let_in = False
+        return True
 
     def _take_session(self, text: str) -> None:
         identifier, *parameters = text.split(";")

@@ -1,4 +1,4 @@
-"""RTP, H.264, AAC, SDP, SPS, authentication: by their standards, and whatever bytes come."""
+"""RTP, H.264, AAC, SDP, SPS: by their standards, and whatever bytes come."""
 
 import asyncio
 import base64
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.capture import sdp
-from roomwitness.capture.auth import Authorizer, choose
 from roomwitness.capture.codecs import AccessUnit, aac
 from roomwitness.capture.codecs.h264 import H264Depacketizer, picture_size
 from roomwitness.capture.errors import CaptureError, StreamProtocolError, StreamUnsupported
@@ -243,55 +242,6 @@ def test_a_description() -> None:
 def test_any_text_is_a_description_or_our_error(text: str) -> None:
     with contextlib.suppress(CaptureError):
         sdp.parse("v=0\n" + text, "rtsp://cam/")
-
-
-def test_digest_examples_of_rfc_2617_and_7616(monkeypatch: pytest.MonkeyPatch) -> None:
-    challenge = choose(
-        [
-            'Basic realm="x"',
-            'Digest realm="testrealm@host.com", qop="auth,auth-int",'
-            ' nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093",'
-            ' opaque="5ccc069c403ebaf9f0171e9517f40e41"',
-        ]
-    )
-    assert challenge is not None
-    monkeypatch.setattr("secrets.token_hex", lambda _n: "0a4f113b")
-    header = Authorizer(challenge, "Mufasa", "Circle Of Life").header("GET", "/dir/index.html")
-    assert 'response="6629fae49393a05397450978507c4ef1"' in header
-    assert 'opaque="5ccc069c403ebaf9f0171e9517f40e41"' in header
-    challenge = choose(
-        [
-            'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=MD5, nonce="x"',
-            'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=SHA-256,'
-            ' nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",'
-            ' opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"',
-        ]
-    )
-    assert challenge is not None
-    cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
-    monkeypatch.setattr("secrets.token_hex", lambda _n: cnonce)
-    header = Authorizer(challenge, "Mufasa", "Circle of Life").header("GET", "/dir/index.html")
-    expected = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
-    assert f'response="{expected}"' in header
-    assert "algorithm=SHA-256" in header
-
-
-def test_old_basic_and_unknown_challenges() -> None:
-    old = choose(['Digest realm="r", nonce="n", stale=TRUE'])
-    assert old is not None
-    assert old.stale
-    assert "qop" not in Authorizer(old, "u", "p").header("DESCRIBE", "rtsp://x/")
-    basic = choose(['Basic realm="r"'])
-    assert basic is not None
-    assert Authorizer(basic, "u", "p").header("GET", "/") == "Basic dTpw"
-    for header in (
-        "Bearer x",
-        'Digest realm="r"',
-        'Digest realm="r", nonce="n", algorithm=SHA-512-256',
-        'Digest realm="r", nonce="n", qop="auth-int"',
-    ):
-        assert choose([header]) is None
-    assert 'username="a\\"b\\\\"' in Authorizer(old, 'a"b\\', "p").header("GET", "/")
 
 
 def test_addresses() -> None:
