@@ -15,6 +15,7 @@ from homeassistant.helpers.typing import ConfigType  # noqa: E402
 
 from . import blueprints  # noqa: E402
 from .const import DOMAIN  # noqa: E402
+from .lamp import async_put_out  # noqa: E402
 from .receipts import async_setup_receipts  # noqa: E402
 from .services import async_setup_services  # noqa: E402
 from .site import Site, WitnessConfigEntry  # noqa: E402
@@ -58,4 +59,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> 
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.async_stop()
+        if entry.disabled_by is not None:
+            await async_put_out(hass, entry)
     return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
+    """No lamp says any longer that a room is recorded. Evidence and keys stay."""
+    await async_put_out(hass, entry)

@@ -1,53 +1,151 @@
 """The lamp at the door: on while the room records, so that whoever enters sees it."""
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from homeassistant.const import ATTR_ENTITY_ID, SERVICE_TURN_OFF, SERVICE_TURN_ON
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    SERVICE_TURN_OFF,
+    SERVICE_TURN_ON,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+)
 from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN
-from homeassistant.core import callback
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_track_state_change_event
 
 from .const import CONF_LAMP
 from .rooms import room_subentries
 
 if TYPE_CHECKING:
-    from .site import Site
+    from .site import Site, WitnessConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class Lamps:
-    """Switches each room's lamp when its recording begins or ends."""
+    """Keeps each lamp on while a room that it belongs to records, and off otherwise.
+
+    What the lamp itself shows counts, not what was sent: one that a crash left on is put out, one
+    that somebody puts out is on again, and a restart in mid-meeting switches nothing.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._shown: dict[str, bool] = {}
+        self._recording: dict[str, bool | None] = {}
+        self._lamps: set[str] = set()
+        self._left: set[str] = set()  # Of rooms that have another one now, or are gone.
+        self._sent: dict[str, bool] = {}
+        self._switching: set[str] = set()
+        self._failed: set[str] = set()
+        self._untrack: Callable[[], None] | None = None
+
+    @callback
+    def async_rooms_changed(self) -> None:
+        """Rooms or their lamps are other ones now."""
+        self.async_stop()
+        before, self._lamps = self._lamps, self._configured()
+        self._left = (self._left | before) - self._lamps
+        self._untrack = async_track_state_change_event(
+            self._site.hass, self._lamps | self._left, self._async_state_changed
+        )
+        for room_id in room_subentries(self._site.entry):
+            self.async_sync(room_id)
+        for lamp in tuple(self._left):
+            self._async_follow(lamp)
+
+    @callback
+    def async_stop(self) -> None:
+        """Leave the lamps as they are: what is interrupted goes on after a restart."""
+        if self._untrack is not None:
+            self._untrack()
+            self._untrack = None
 
     @callback
     def async_sync(self, room_id: str) -> None:
-        """Show whether the room records now, if that is not shown yet."""
-        room = room_subentries(self._site.entry).get(room_id)
+        """Switch the room's lamp if it does not show what is."""
         status = self._site.status(room_id)
-        if room is None or status is None or (lamp := room.data.get(CONF_LAMP)) is None:
+        self._recording[room_id] = None if status is None else status.recording
+        room = room_subentries(self._site.entry).get(room_id)
+        if room is not None and (lamp := room.data.get(CONF_LAMP)) is not None:
+            self._async_follow(lamp)
+
+    def _configured(self) -> set[str]:
+        rooms = room_subentries(self._site.entry).values()
+        return {room.data[CONF_LAMP] for room in rooms if CONF_LAMP in room.data}
+
+    def _wanted(self, lamp: str) -> bool | None:
+        """Whether the lamp is to be on; None while one of its rooms is not known yet."""
+        known = [
+            self._recording.get(room_id)
+            for room_id, room in room_subentries(self._site.entry).items()
+            if room.data.get(CONF_LAMP) == lamp
+        ]
+        return True if True in known else None if None in known else False
+
+    @callback
+    def _async_state_changed(self, event: Event[EventStateChangedData]) -> None:
+        self._async_follow(event.data["entity_id"])
+
+    @callback
+    def _async_follow(self, lamp: str) -> None:
+        ours = lamp in self._lamps or lamp in self._left
+        if ours and (on := self._wanted(lamp)) is not None:
+            self._async_show(lamp, on=on)
+
+    @callback
+    def _async_show(self, lamp: str, *, on: bool) -> None:
+        state = self._site.hass.states.get(lamp)
+        if state is None or state.state == STATE_UNAVAILABLE:
+            return  # It tells us when it is there.
+        # A lamp that does not say how it is has to be believed.
+        shown = {STATE_ON: True, STATE_OFF: False}.get(state.state, self._sent.get(lamp))
+        if shown is on:
+            self._sent[lamp] = on
+            self._left.discard(lamp)
             return
-        if self._shown.get(room_id, False) is status.recording:
-            return
-        self._shown[room_id] = status.recording
+        if lamp in self._switching:
+            return  # We look again when that is done.
+        self._switching.add(lamp)
         self._site.entry.async_create_background_task(
-            self._site.hass,
-            self._async_switch(room_id, lamp, on=status.recording),
-            f"room_witness lamp {room_id}",
+            self._site.hass, self._async_switch(lamp, on=on), f"room_witness lamp {lamp}"
         )
 
-    async def _async_switch(self, room_id: str, lamp: str, *, on: bool) -> None:
+    async def _async_switch(self, lamp: str, *, on: bool) -> None:
         try:
-            await self._site.hass.services.async_call(
-                HOMEASSISTANT_DOMAIN,
-                SERVICE_TURN_ON if on else SERVICE_TURN_OFF,
-                {ATTR_ENTITY_ID: lamp},
-                blocking=True,
-            )
+            await _async_turn(self._site.hass, lamp, on=on)
+        except HomeAssistantError as err:
+            if lamp not in self._failed:  # The next change, or the next minute, tries again.
+                _LOGGER.warning("The lamp %s could not be switched: %s", lamp, err)
+            self._failed.add(lamp)
+        else:
+            self._failed.discard(lamp)
+            self._sent[lamp] = on
+        finally:
+            self._switching.discard(lamp)
+        if lamp not in self._failed and self._wanted(lamp) is not on:
+            self._async_follow(lamp)
+
+
+async def async_put_out(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
+    """The site is removed: nothing records, and nobody will look after its lamps any more."""
+    for room in room_subentries(entry).values():
+        lamp = room.data.get(CONF_LAMP)
+        if lamp is None or (state := hass.states.get(lamp)) is None or state.state != STATE_ON:
+            continue
+        try:
+            await _async_turn(hass, lamp, on=False)
         except HomeAssistantError as err:
             _LOGGER.warning("The lamp %s could not be switched: %s", lamp, err)
-            self._shown.pop(room_id, None)  # The next change, or the next minute, tries again.
+
+
+async def _async_turn(hass: HomeAssistant, lamp: str, *, on: bool) -> None:
+    await hass.services.async_call(
+        HOMEASSISTANT_DOMAIN,
+        SERVICE_TURN_ON if on else SERVICE_TURN_OFF,
+        {ATTR_ENTITY_ID: lamp},
+        blocking=True,
+    )

@@ -93,6 +93,7 @@ class Site:
         for stop in self._stops:
             stop()
         self._bookings.async_stop()
+        self._lamps.async_stop()
         self._backups.async_stop()
         await self.witness.stop()
 
@@ -107,6 +108,7 @@ class Site:
             for add in self._adders:
                 add(room_id)
         self._bookings.async_rooms_changed()
+        self._lamps.async_rooms_changed()
         self._async_show_issues()
 
     @callback
