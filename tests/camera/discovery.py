@@ -29,7 +29,7 @@ class Discovery(asyncio.DatagramProtocol):
 
     def __init__(self, name: str, host: str, onvif_port: int) -> None:
         self._name, self._host, self._onvif_port = name, host, onvif_port
-        self._endpoint = uuid.uuid4()
+        self.endpoint = uuid.uuid4()
         self._transport: asyncio.DatagramTransport | None = None
         self.port = 0
 
@@ -61,7 +61,7 @@ class Discovery(asyncio.DatagramProtocol):
         answer = _MATCH.format(
             message=uuid.uuid4(),
             relates=found[1],
-            endpoint=self._endpoint,
+            endpoint=self.endpoint,
             name=self._name.replace(" ", "%20"),
             host=self._host,
             port=self._onvif_port,

@@ -1,15 +1,20 @@
 """WS-Discovery (OASIS WS-Discovery 2005/04; ONVIF Core, 7.3): who is out there?
 
+Anybody on the network can answer, with anything: what is kept is bounded in size and number.
 Answers are read leniently, by local names: cameras answer with wrong wrappers and prefixes.
 """
 
 import asyncio
 import socket
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote, urlsplit
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from . import xml
 
 GROUP, PORT = "239.255.255.250", 3702
 _SCOPE = "onvif://www.onvif.org/"
@@ -24,11 +29,18 @@ _PROBE = """<?xml version="1.0" encoding="UTF-8"?>
 </e:Header>
 <e:Body><d:Probe><d:Types>dn:NetworkVideoTransmitter</d:Types></d:Probe></e:Body></e:Envelope>"""
 _MAX_ANSWER = 1 << 16
+_MAX_MATCHES, _MAX_ADDRESSES, _MAX_TEXT = 32, 16, 128  # Of one answer.
+_MAX_FOUND, _MAX_OF_SENDER = 512, 32
+_MAX_READ, _MAX_READ_OF_SENDER = 2048, 64  # Answers: reading takes the event loop's time.
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredCamera:
-    """A device that answered: where its device service is, and what it calls itself."""
+    """A device that answered: where its device service is, and what it calls itself.
+
+    ``endpoint`` is its stable identity (WS-Discovery, 2.6), in lower case and without ``urn:``;
+    where it names none, its address stands in.
+    """
 
     endpoint: str
     host: str
@@ -39,56 +51,91 @@ class DiscoveredCamera:
 
 def parse_match(data: bytes, sender: str) -> tuple[DiscoveredCamera, ...]:
     """Read an answer; what is not one gives nothing. ``sender`` stands in for useless addresses."""
-    if len(data) > _MAX_ANSWER or b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        return ()
     try:
-        root = ElementTree.fromstring(data)  # noqa: S314 (no document type: no entities)
-    except ElementTree.ParseError:
+        root = xml.read(data, _MAX_ANSWER)
+    except xml.BadXml:
         return ()
-    matches = [e for e in root.iter() if _local(e) == "ProbeMatch" and _text(e, "XAddrs")]
-    matches = matches or [e for e in root.iter() if _local(e) == "ProbeMatches"]
-    return tuple(found for match in matches if (found := _camera(match, sender)) is not None)
+    found = (camera for match in _matches(root) if (camera := _camera(match, sender)) is not None)
+    return tuple(islice(found, _MAX_MATCHES))
 
 
-def _camera(match: ElementTree.Element, sender: str) -> DiscoveredCamera | None:
-    for address in _text(match, "XAddrs").split():
+def _matches(root: Element) -> Iterator[Element]:
+    """Innermost elements with addresses: some cameras answer ``ProbeMatch`` in ``ProbeMatch``."""
+    for name in ("ProbeMatch", "ProbeMatches"):
+        inner = [
+            element
+            for element in root.iter(name)
+            if xml.text(element, "XAddrs") and xml.find(element, name) is None
+        ]
+        if inner:
+            yield from inner
+            return
+
+
+def _camera(match: Element, sender: str) -> DiscoveredCamera | None:
+    places = list(_places(xml.text(match, "XAddrs"), sender))
+    if not places:
+        return None
+    # A camera with several addresses is best reached where it answered from.
+    host, port = next((place for place in places if place[0] == sender), places[0])
+    scopes = xml.text(match, "Scopes").split()
+    endpoint = xml.text(match, "Address").lower().removeprefix("urn:") or f"{host}:{port}"
+    return DiscoveredCamera(
+        endpoint[:_MAX_TEXT], host, port, _scope(scopes, "name"), _scope(scopes, "hardware")
+    )
+
+
+def _places(addresses: str, sender: str) -> Iterator[tuple[str, int]]:
+    for address in addresses.split()[:_MAX_ADDRESSES]:
         try:
             parts = urlsplit(address)
             host, port = parts.hostname, parts.port or 80
         except ValueError:
             continue
-        if parts.scheme != "http" or not host:
+        if parts.scheme != "http" or not host or len(host) > _MAX_TEXT:
             continue
-        if host in ("0.0.0.0", "::") or host.startswith("169.254."):  # noqa: S104 (as it says)
-            host = sender
-        scopes = _text(match, "Scopes").split()
-        endpoint = _text(match, "Address") or f"{host}:{port}"
-        return DiscoveredCamera(
-            endpoint, host, port, _scope(scopes, "name"), _scope(scopes, "hardware")
-        )
-    return None
-
-
-def _local(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _text(element: ElementTree.Element, name: str) -> str:
-    return next(((e.text or "").strip() for e in element.iter() if _local(e) == name), "")
+        lost = host in ("0.0.0.0", "::") or host.startswith("169.254.")  # noqa: S104 (as it says)
+        yield (sender if lost else host), port
 
 
 def _scope(scopes: Sequence[str], kind: str) -> str:
     prefix = f"{_SCOPE}{kind}/"
-    return next((unquote(s.removeprefix(prefix)) for s in scopes if s.startswith(prefix)), "")
+    found = next((unquote(s.removeprefix(prefix)) for s in scopes if s.startswith(prefix)), "")
+    return "".join(c for c in found if c.isprintable())[:_MAX_TEXT]
+
+
+class Found:
+    """Who answered so far. One sender cannot crowd out the others."""
+
+    def __init__(self) -> None:
+        self._cameras: dict[str, DiscoveredCamera] = {}
+        self._of_sender: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
+
+    def take(self, data: bytes, sender: str) -> None:
+        """Keep what an answer names, if it is new and there is room."""
+        if self._read[sender] >= _MAX_READ_OF_SENDER or self._read.total() >= _MAX_READ:
+            return
+        self._read[sender] += 1
+        for camera in parse_match(data, sender):
+            if camera.endpoint in self._cameras or len(self._cameras) >= _MAX_FOUND:
+                continue
+            if self._of_sender[sender] < _MAX_OF_SENDER:
+                self._of_sender[sender] += 1
+                self._cameras[camera.endpoint] = camera
+
+    @property
+    def cameras(self) -> tuple[DiscoveredCamera, ...]:
+        """All of them, by address."""
+        return tuple(sorted(self._cameras.values(), key=lambda c: (c.host, c.port)))
 
 
 class _Listener(asyncio.DatagramProtocol):
     def __init__(self) -> None:
-        self.found: dict[str, DiscoveredCamera] = {}
+        self.found = Found()
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
-        for camera in parse_match(data, str(addr[0])):
-            self.found.setdefault(camera.endpoint, camera)
+        self.found.take(data, str(addr[0]))
 
     def error_received(self, exc: Exception) -> None:
         """One target cannot be reached: the others still may."""
@@ -115,4 +162,4 @@ async def discover(
             await asyncio.sleep(timeout_s / 2)
     finally:
         transport.close()
-    return tuple(sorted(listener.found.values(), key=lambda c: (c.host, c.port)))
+    return listener.found.cameras
