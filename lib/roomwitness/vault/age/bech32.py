@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from roomwitness.vault.errors import IdentityInvalid
+
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
@@ -61,3 +63,19 @@ def decode(text: str) -> tuple[str, bytes]:
     if _polymod([*_expand(prefix), *values]) != 1:
         raise ValueError("wrong checksum")
     return prefix, bytes(_regroup(values[:-6], 5, 8, pad=False))
+
+
+def decode_key(text: str, prefix: str, size: int, *, upper: bool) -> bytes:
+    """The ``size`` bytes of an age key of this prefix.
+
+    Raises:
+        IdentityInvalid: it is not one.
+    """
+    text = text.strip()
+    try:
+        found, data = decode(text)
+    except ValueError:
+        raise IdentityInvalid("not an age key") from None
+    if found != prefix or len(data) != size or text != (text.upper() if upper else text.lower()):
+        raise IdentityInvalid("not an age key")
+    return data

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from roomwitness.vault.errors import AgeFormatError, KeyMissing
 
 from . import header
-from .x25519 import Identity, Recipient, hkdf
+from .recipient import AnyIdentity, AnyRecipient, together
+from .x25519 import hkdf
 
 CHUNK = 65536
 _TAG = 16
@@ -33,10 +34,10 @@ class Encryptor:
     """Encrypts a stream to ``write``; a chunk is sealed once the next byte is known to follow."""
 
     def __init__(
-        self, recipients: Sequence[Recipient], write: Callable[[memoryview | bytes], object]
+        self, recipients: Sequence[AnyRecipient], write: Callable[[memoryview | bytes], object]
     ) -> None:
         file_key = secrets.token_bytes(_FILE_KEY)
-        covered = header.encode([recipient.wrap(file_key) for recipient in recipients])
+        covered = header.encode(together(recipient.wrap(file_key) for recipient in recipients))
         nonce = secrets.token_bytes(_NONCE)
         self._aead = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
         self._write = write
@@ -87,8 +88,13 @@ class Encryptor:
         self._seal(last=True)
 
 
-def encrypt(data: bytes, recipients: Sequence[Recipient]) -> bytes:
-    """A whole age file."""
+def encrypt(data: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
+    """A whole age file.
+
+    Raises:
+        RecipientsMixed: these recipients may not share a file.
+        PluginMissing, PluginFailed: a recipient's plugin is not here, or does not do its work.
+    """
     out = io.BytesIO()
     encryptor = Encryptor(recipients, out.write)
     encryptor.write(data)
@@ -96,7 +102,7 @@ def encrypt(data: bytes, recipients: Sequence[Recipient]) -> bytes:
     return out.getvalue()
 
 
-def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
+def decrypt(data: bytes, identities: Sequence[AnyIdentity]) -> bytes:
     """The plaintext of a whole age file.
 
     Raises:
@@ -106,7 +112,7 @@ def decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
     return b"".join(decrypt_stream(io.BytesIO(data), identities))
 
 
-def decrypt_stream(source: BinaryIO, identities: Sequence[Identity]) -> Iterator[bytes]:
+def decrypt_stream(source: BinaryIO, identities: Sequence[AnyIdentity]) -> Iterator[bytes]:
     """Give the plaintext chunk by chunk; each chunk is authentic when it is given.
 
     Raises:
@@ -131,7 +137,7 @@ def decrypt_stream(source: BinaryIO, identities: Sequence[Identity]) -> Iterator
         block, counter = following, counter + 1
 
 
-def decrypt_prefix(source: BinaryIO, identities: Sequence[Identity]) -> bytes:
+def decrypt_prefix(source: BinaryIO, identities: Sequence[AnyIdentity]) -> bytes:
     """The whole chunks of a file whose writer was killed; stops at the first that is not whole.
 
     Raises:
@@ -152,7 +158,7 @@ def decrypt_prefix(source: BinaryIO, identities: Sequence[Identity]) -> bytes:
     return b"".join(out)
 
 
-def _open(source: BinaryIO, identities: Sequence[Identity]) -> ChaCha20Poly1305:
+def _open(source: BinaryIO, identities: Sequence[AnyIdentity]) -> ChaCha20Poly1305:
     stanzas, covered, mac = header.read(lambda: source.readline(8192))
     keys = (identity.unwrap(stanza) for stanza in stanzas for identity in identities)
     file_key = next((key for key in keys if key is not None), None)

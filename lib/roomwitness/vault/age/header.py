@@ -65,18 +65,7 @@ def read(readline: Callable[[], bytes]) -> tuple[tuple[Stanza, ...], bytes, byte
     stanzas: list[Stanza] = []
     line = _line(readline)
     while line.startswith("-> "):
-        args = tuple(line[3:].split(" "))
-        if not all(args) or any(not "!" <= c <= "~" for arg in args for c in arg):
-            raise AgeFormatError("bad stanza arguments")
-        body = ""
-        while True:
-            line = _line(readline)
-            if len(line) > _COLUMNS:
-                raise AgeFormatError("stanza line too long")
-            body += line
-            if len(line) < _COLUMNS:
-                break
-        stanzas.append(Stanza(args, unb64(body)))
+        stanzas.append(_stanza(line, readline))
         if len(stanzas) > _MAX_STANZAS:
             raise AgeFormatError("too many stanzas")
         line = _line(readline)
@@ -88,6 +77,32 @@ def read(readline: Callable[[], bytes]) -> tuple[tuple[Stanza, ...], bytes, byte
     if len(mac) != 32:
         raise AgeFormatError("malformed MAC")
     return tuple(stanzas), encode(stanzas), mac
+
+
+def read_stanza(readline: Callable[[], bytes]) -> Stanza:
+    """The next stanza, where nothing else may come.
+
+    Raises:
+        AgeFormatError: something else comes, or it is not in canonical form.
+    """
+    line = _line(readline)
+    if not line.startswith("-> "):
+        raise AgeFormatError("not a stanza")
+    return _stanza(line, readline)
+
+
+def _stanza(first: str, readline: Callable[[], bytes]) -> Stanza:
+    args = tuple(first[3:].split(" "))
+    if not all(args) or any(not "!" <= c <= "~" for arg in args for c in arg):
+        raise AgeFormatError("bad stanza arguments")
+    body = ""
+    while True:
+        line = _line(readline)
+        if len(line) > _COLUMNS:
+            raise AgeFormatError("stanza line too long")
+        body += line
+        if len(line) < _COLUMNS:
+            return Stanza(args, unb64(body))
 
 
 def _line(readline: Callable[[], bytes]) -> str:

@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from roomwitness.vault.errors import AgeFormatError, IdentityInvalid
+from roomwitness.vault.errors import AgeFormatError
 
-from . import bech32
+from .bech32 import decode_key, encode
 from .header import Stanza, b64, unb64
+from .recipient import Wrapped
 
 _INFO = b"age-encryption.org/v1/X25519"
 _ZERO_NONCE = bytes(12)
@@ -36,19 +37,19 @@ class Recipient:
         Raises:
             IdentityInvalid: it is not one.
         """
-        return cls(_decode(text.strip(), "age", upper=False))
+        return cls(decode_key(text, "age", 32, upper=False))
 
     def __str__(self) -> str:
-        return bech32.encode("age", self.public)
+        return encode("age", self.public)
 
-    def wrap(self, file_key: bytes) -> Stanza:
+    def wrap(self, file_key: bytes) -> Wrapped:
         """Encrypt the file key to this recipient."""
         ephemeral = X25519PrivateKey.generate()
         share = ephemeral.public_key().public_bytes_raw()
         shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(self.public))
         key = hkdf(shared, share + self.public, _INFO)
         body = ChaCha20Poly1305(key).encrypt(_ZERO_NONCE, file_key, None)
-        return Stanza(("X25519", b64(share)), body)
+        return Wrapped((Stanza(("X25519", b64(share)), body),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class Identity:
         Raises:
             IdentityInvalid: it is not one.
         """
-        return cls(_decode(text.strip(), "age-secret-key-", upper=True))
+        return cls(decode_key(text, "age-secret-key-", 32, upper=True))
 
     def __str__(self) -> str:
-        return bech32.encode("age-secret-key-", self.secret).upper()
+        return encode("age-secret-key-", self.secret).upper()
 
     @property
     def recipient(self) -> Recipient:
@@ -103,13 +104,3 @@ class Identity:
 def generate_identity() -> Identity:
     """Make a fresh secret key."""
     return Identity(X25519PrivateKey.generate().private_bytes_raw())
-
-
-def _decode(text: str, prefix: str, *, upper: bool) -> bytes:
-    try:
-        found, data = bech32.decode(text)
-    except ValueError:
-        raise IdentityInvalid("not an age key") from None
-    if found != prefix or len(data) != 32 or text != (text.upper() if upper else text.lower()):
-        raise IdentityInvalid("not an age key")
-    return data

@@ -1,0 +1,53 @@
+"""Which kind of key a text is: the one place that knows all kinds."""
+
+from functools import lru_cache
+
+from roomwitness.vault.errors import IdentityOnToken
+
+from .hybrid import HybridIdentity, HybridRecipient
+from .plugin import PluginRecipient
+from .tag import TagRecipient
+from .x25519 import Identity, Recipient
+
+type KnownRecipient = Recipient | HybridRecipient | TagRecipient | PluginRecipient
+type KnownIdentity = Identity | HybridIdentity
+
+
+@lru_cache(256)
+def parse_recipient(text: str) -> KnownRecipient:
+    """Read a recipient of any kind: ``age1...``, ``age1pq1...``, ``age1tag1...``, ``age1NAME1...``.
+
+    Raises:
+        IdentityInvalid: it is none of them.
+    """
+    match text.strip().rpartition("1")[0]:
+        case "age":
+            return Recipient.from_string(text)
+        case "age1pq":
+            return HybridRecipient.from_string(text)
+        case "age1tag":
+            return TagRecipient.from_string(text)
+        case _:
+            return PluginRecipient.from_string(text)
+
+
+def parse_identity(text: str) -> KnownIdentity:
+    """Read ``AGE-SECRET-KEY-1...`` or ``AGE-SECRET-KEY-PQ-1...``.
+
+    Raises:
+        IdentityOnToken: the secret is in a token; the ``age`` program opens what is its own.
+        IdentityInvalid: it is neither.
+    """
+    prefix = text.strip().rpartition("1")[0]
+    if prefix.startswith("AGE-PLUGIN-"):
+        raise IdentityOnToken("this identity opens with the age program and its plugin")
+    if prefix == "AGE-SECRET-KEY-PQ-":
+        return HybridIdentity.from_string(text)
+    return Identity.from_string(text)
+
+
+def post_quantum(recipient: KnownRecipient) -> bool:
+    """Whether a quantum computer would not open what is encrypted to this recipient."""
+    return isinstance(recipient, HybridRecipient) or (
+        isinstance(recipient, PluginRecipient) and recipient.name == "tagpq"
+    )

@@ -1,0 +1,313 @@
+"""Every kind of recipient, against age 1.3 both ways, and plugins that do not behave."""
+
+import io
+import json
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roomwitness.vault import age
+from roomwitness.vault.age import bech32, plugin
+from roomwitness.vault.age.header import read
+from roomwitness.vault.errors import (
+    AgeFormatError,
+    IdentityInvalid,
+    IdentityOnToken,
+    KeyMissing,
+    PluginFailed,
+    PluginMissing,
+    RecipientsMixed,
+)
+from tests.peers import age as peer
+
+ME = age.generate_identity()
+PQ = age.generate_hybrid_identity()
+DATA = b"evidence" * 20_000
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of plugins on ``PATH``, beside age's own ones."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join(map(str, (folder, peer.folder(), "/usr/bin", "/bin")))
+    )
+    return folder
+
+
+# Post-quantum
+
+
+def test_age_opens_what_we_encrypt_to_a_post_quantum_custodian(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(f"{PQ}\n")
+    assert peer.run("-d", "-i", key, data=age.encrypt(DATA, [PQ.recipient])) == DATA
+    other = age.generate_hybrid_identity()
+    both = age.encrypt(DATA, [other.recipient, PQ.recipient])
+    assert peer.run("-d", "-i", key, data=both) == DATA
+    assert age.decrypt(both, [other]) == DATA
+
+
+def test_we_open_what_age_encrypts_to_our_post_quantum_recipient() -> None:
+    sealed = peer.run("-r", str(PQ.recipient), data=DATA)
+    assert age.decrypt(sealed, [ME, PQ]) == DATA
+    with pytest.raises(KeyMissing):
+        age.decrypt(sealed, [ME, age.generate_hybrid_identity()])
+
+
+def test_keygens_post_quantum_identity_is_ours_too(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    peer.run_program("age-keygen", "-pq", "-o", key)
+    comment, text = key.read_text().splitlines()[-2:]
+    identity = age.parse_identity(text)
+    assert isinstance(identity, age.HybridIdentity)
+    assert str(identity) == text
+    assert comment.endswith(str(identity.recipient))
+    assert age.parse_recipient(str(identity.recipient)) == identity.recipient
+
+
+def test_a_post_quantum_recipient_shares_no_file_with_another() -> None:
+    for others in ([ME.recipient], [age.parse_recipient(peer.TAGTEST), ME.recipient]):
+        with pytest.raises(RecipientsMixed):
+            age.encrypt(DATA, [PQ.recipient, *others])
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_damaged_post_quantum_header_opens(data: st.DataObject) -> None:
+    sealed = bytearray(age.encrypt(b"", [PQ.recipient]))
+    sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((AgeFormatError, KeyMissing)):
+        age.decrypt(bytes(sealed), [PQ])
+
+
+# Tokens
+
+
+def test_a_tokens_plugin_opens_what_we_encrypt_to_its_public_key() -> None:
+    token = age.parse_recipient(peer.TAGTEST)
+    assert isinstance(token, age.TagRecipient)
+    assert str(token) == peer.TAGTEST
+    assert peer.run("-d", "-j", "tagtest", data=age.encrypt(DATA, [token, ME.recipient])) == DATA
+
+
+def test_a_tokens_key_is_a_point_of_the_curve() -> None:
+    point = age.TagRecipient.from_string(peer.TAGTEST).public
+    for wrong in (b"\x04" + point[1:], b"\x02" + b"\xff" * 32, point[:-1]):
+        with pytest.raises(IdentityInvalid):
+            age.parse_recipient(bech32.encode("age1tag", wrong))
+
+
+# Plugins
+
+
+@pytest.mark.usefixtures("plugins")
+def test_real_plugins_encrypt_for_us() -> None:
+    token = age.PluginRecipient.from_string(peer.TAGTEST)
+    assert token.name == "tag"
+    assert peer.run("-d", "-j", "tagtest", data=age.encrypt(DATA, [token, ME.recipient])) == DATA
+    hybrid = age.PluginRecipient.from_string(str(PQ.recipient))
+    assert age.decrypt(age.encrypt(DATA, [hybrid, PQ.recipient]), [PQ]) == DATA
+    with pytest.raises(RecipientsMixed):
+        age.encrypt(DATA, [hybrid, ME.recipient])
+
+
+def test_a_plugin_that_is_not_here_is_named(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipient = age.parse_recipient(bech32.encode("age1yubikey", b"\x02" * 33))
+    with pytest.raises(PluginMissing) as caught:
+        recipient.wrap(bytes(16))
+    assert caught.value.placeholders == {"plugin": "yubikey"}
+    # A program in the present folder is not on the way.
+    make(plugins, "yubikey", "")
+    monkeypatch.chdir(plugins)
+    monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}/usr/bin")
+    with pytest.raises(PluginMissing):
+        recipient.wrap(bytes(16))
+
+
+READ = """
+import base64, sys, time
+def read():
+    kind, *args = sys.stdin.readline()[3:].split()
+    body = ""
+    while len(line := sys.stdin.readline().rstrip("\\n")) == 64:
+        body += line
+    body += line
+    return kind, args, base64.b64decode(body + "=" * (-len(body) % 4))
+def say(*args, body=b""):
+    text = base64.b64encode(body).decode().rstrip("=")
+    print("-> " + " ".join(args), text, sep="\\n", flush=True)
+def ask(*args, body=b""):
+    say(*args, body=body)
+    return read()[0]
+sent = {}
+while (command := read())[0] != "done":
+    sent[command[0]] = command
+"""
+
+
+def make(folder: Path, name: str, script: str) -> age.PluginRecipient:
+    """A plugin in Python, and its recipient."""
+    path = folder / f"age-plugin-{name}"
+    path.write_text(f"#!{sys.executable} -IS\n{READ}{script}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return age.PluginRecipient.from_string(bech32.encode(f"age1{name}", b"x"))
+
+
+def test_a_plugin_is_told_what_the_protocol_says(plugins: Path, tmp_path: Path) -> None:
+    recipient = make(
+        plugins,
+        "odd.name-1",
+        f"""
+import json, os, pathlib
+asked = [ask("grease-7", "1", body=b"zzz"), ask("msg", body=b"touch it"), ask("request-secret"),
+    ask("confirm", "eWVz"), ask("labels", "one", "two")]
+asked += [ask("recipient-stanza", "0", "odd", "a1", body=sent["wrap-file-key"][2]),
+    ask("recipient-stanza", "0", "odder")]
+pathlib.Path({str(tmp_path / "seen")!r}).write_text(json.dumps(
+    [sys.argv[1:], sorted(os.environ), asked, sent["add-recipient"][1],
+    "extension-labels" in sent]))
+say("done")
+""",
+    )
+    os.environ["SUPERVISOR_TOKEN"] = "secret"
+    try:
+        wrapped = recipient.wrap(bytes(range(16)))
+    finally:
+        del os.environ["SUPERVISOR_TOKEN"]
+    assert [s.args for s in wrapped.stanzas] == [("odd", "a1"), ("odder",)]
+    assert wrapped.stanzas[0].body == bytes(range(16))
+    assert wrapped.labels == {"one", "two"}
+    argv, environment, asked, added, labels = json.loads((tmp_path / "seen").read_text())
+    assert argv == ["--age-plugin=recipient-v1"]
+    assert not {"SUPERVISOR_TOKEN", "PYTEST_CURRENT_TEST"} & set(environment)
+    assert asked == ["unsupported", "fail", "fail", "fail", "ok", "ok", "ok"]
+    assert added == [str(recipient)]
+    assert labels
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "say('error', 'recipient', '0', body=b'no'); read()",
+        "say('done')",
+        "say('recipient-stanza', '1', 'x')",
+        "say('recipient-stanza', '0')",
+        "say('recipient-stanza', '0', 'scrypt', 'salt', '18')",
+        "ask('labels', 'a'); say('labels', 'b')",
+        "say('labels', 'a', 'a')",
+        "print('hello', flush=True)",
+        "print('-> x ' + 'y' * 5000, flush=True)",
+        "sys.stdout.buffer.write(b'-> \\xff\\n\\n'); sys.stdout.flush()",
+        "print('-> recipient-stanza 0 x\\n====', flush=True)",
+        "sys.exit(1)",
+        "\nwhile True: ask('msg', body=b'again')",
+    ],
+)
+def test_a_plugin_that_does_not_keep_to_the_protocol_fails(plugins: Path, script: str) -> None:
+    recipient = make(plugins, "bad", script)
+    with pytest.raises(PluginFailed) as caught:
+        recipient.wrap(bytes(16))
+    assert caught.value.placeholders == {"plugin": "bad"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "time.sleep(600)",
+        "\nwhile True: print('-> x', flush=True)",
+        # What it started holds its standard output open.
+        "import subprocess; subprocess.Popen(['sleep', '600'])",
+    ],
+)
+def test_a_plugin_that_hangs_is_ended(
+    plugins: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    recipient = make(plugins, "slow", script)
+    monkeypatch.setattr(plugin, "TIMEOUT", 0.5)
+    started = time.monotonic()
+    with pytest.raises(PluginFailed):
+        recipient.wrap(bytes(16))
+    assert time.monotonic() - started < 10
+
+
+def test_a_plugin_that_cannot_start_fails(plugins: Path) -> None:
+    recipient = make(plugins, "broken", "")
+    (plugins / "age-plugin-broken").write_text("#!/nowhere/python\n")
+    with pytest.raises(PluginFailed):
+        recipient.wrap(bytes(16))
+
+
+# Reading
+
+
+def test_each_kind_is_read_as_what_it_is() -> None:
+    for identity in (ME, PQ):
+        assert age.parse_identity(f" {identity}\n") == identity
+        assert age.parse_recipient(f" {identity.recipient}\n") == identity.recipient
+        assert str(identity) not in repr(identity)
+    yubikey = bech32.encode("age1yubikey", b"\x02" * 33)
+    assert str(age.parse_recipient(yubikey)) == yubikey
+    tagpq = bech32.encode("age1tagpq", b"x")
+    with pytest.raises(IdentityOnToken):
+        age.parse_identity(bech32.encode("age-plugin-yubikey-", b"1").upper())
+    assert {
+        text
+        for text in (str(ME.recipient), str(PQ.recipient), peer.TAGTEST, yubikey, tagpq)
+        if age.post_quantum(age.parse_recipient(text))
+    } == {str(PQ.recipient), tagpq}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "age1",
+        "age1pq1",
+        "age11qqqqqq",
+        str(PQ.recipient).upper(),
+        str(PQ.recipient)[:-1],
+        bech32.encode("age1pq", b"\xff" * 1216),
+        bech32.encode("age1pq", bytes(1215)),
+        bech32.encode("age1", b"x"),
+        bech32.encode("age1a/b", b"x"),
+        bech32.encode("agenda", b"x"),
+        bech32.encode("age1yubikey", b"x").upper(),
+        str(ME),
+        str(PQ),
+        "age1yubikey1åäö",
+    ],
+)
+def test_what_is_no_recipient_is_refused(text: str) -> None:
+    with pytest.raises(IdentityInvalid):
+        age.parse_recipient(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", str(PQ).lower(), str(PQ)[:-1], str(ME).lower(), str(ME.recipient), "AGE-SECRET-KEY-"],
+)
+def test_what_is_no_identity_is_refused(text: str) -> None:
+    with pytest.raises(IdentityInvalid):
+        age.parse_identity(text)
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for parse in (age.parse_recipient, age.parse_identity):
+        with pytest.raises((IdentityInvalid, IdentityOnToken)):
+            parse(text)
+
+
+def test_what_is_read_is_written_the_same() -> None:
+    sealed = age.encrypt(b"", [PQ.recipient])
+    stanzas, covered, _ = read(io.BytesIO(sealed).readline)
+    assert sealed.startswith(covered)
+    assert [stanza.args[0] for stanza in stanzas] == ["mlkem768x25519"]
