@@ -25,7 +25,8 @@ from roomwitness.errors import WitnessError
 from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
 
 from .const import CONF_AUDIO, CONF_PROFILE, CONF_STREAM_URL
-from .rooms import camera_subentries
+from .rooms import camera_subentries, stream_source
+from .transport_flow import CONNECTION
 
 CONF_FOUND = "found"
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
@@ -39,6 +40,7 @@ _ONVIF = vol.Schema(
         vol.Required(CONF_PORT, default=80): _PORT,
         vol.Optional(CONF_USERNAME): TextSelector(),
         vol.Optional(CONF_PASSWORD): _PASSWORD,
+        **CONNECTION,
     }
 )
 _STREAM = vol.Schema(
@@ -46,6 +48,7 @@ _STREAM = vol.Schema(
         vol.Required(CONF_STREAM_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
         vol.Optional(CONF_USERNAME): TextSelector(),
         vol.Optional(CONF_PASSWORD): _PASSWORD,
+        **CONNECTION,
     }
 )
 
@@ -229,8 +232,4 @@ class CameraFlow(ConfigSubentryFlow):
         return self.async_create_entry(title=name, data=self._data)
 
     def _source(self) -> StreamSource:
-        return StreamSource(
-            self._data[CONF_STREAM_URL],
-            self._data.get(CONF_USERNAME) or None,
-            self._data.get(CONF_PASSWORD) or None,
-        )
+        return stream_source(self._data)

@@ -20,6 +20,8 @@ CONF_ERASE_AT_REVIEW: Final = "erase_at_review"
 CONF_STREAM_URL: Final = "stream_url"
 CONF_AUDIO: Final = "audio"
 CONF_PROFILE: Final = "profile"
+SECTION_CONNECTION: Final = "connection"
+CONF_TRANSPORT: Final = "transport"
 
 # A room's subentry.
 CONF_AREA: Final = "area"

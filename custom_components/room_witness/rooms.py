@@ -7,7 +7,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
 
-from roomwitness.capture import StreamSource
+from roomwitness.capture import StreamSource, Transport
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.witness import CameraConfig, LegalFile, RoomConfig
 
@@ -19,7 +19,9 @@ from .const import (
     CONF_PRE_ROLL,
     CONF_QUOTA,
     CONF_STREAM_URL,
+    CONF_TRANSPORT,
     CONF_TWO_PEOPLE,
+    SECTION_CONNECTION,
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
     SUBENTRY_CAMERA,
@@ -57,12 +59,14 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
 
 
 def stream_source(data: Mapping[str, Any]) -> StreamSource:
-    """Where a camera's stream is, and how to be let in."""
+    """Where a camera's stream is, how to be let in, and how its media comes."""
+    connection = data.get(SECTION_CONNECTION, {})
     return StreamSource(
         data[CONF_STREAM_URL],
         data.get(CONF_USERNAME) or None,
         data.get(CONF_PASSWORD) or None,
         data.get(CONF_AUDIO, False),
+        Transport(connection.get(CONF_TRANSPORT, Transport.AUTOMATIC)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass
 class CameraConfig:
-    """Port 0 takes a free one. Without a user everybody is let in."""
+    """Port 0 takes a free one. Without a user everybody is let in; ``udp`` refuses TCP."""
 
     name: str = "Camera"
     host: str = "127.0.0.1"
@@ -18,6 +18,7 @@ class CameraConfig:
     audio: bool = True
     sound: Literal["aac", "g726"] = "aac"
     metadata: bool = False
+    udp: bool = False
     width: int = 640
     height: int = 360
     fps: int = 10
@@ -27,7 +28,10 @@ class CameraConfig:
 
 @dataclass
 class Faults:
-    """Each can be set at any time; ``lose`` counts down as packets are lost."""
+    """Each can be set at any time; ``lose`` counts down as packets are lost.
+
+    Over UDP: ``shuffle`` packets at a time come in any order, and ``strangers`` send others.
+    """
 
     stall: bool = False
     no_keyframes: bool = False
@@ -38,3 +42,5 @@ class Faults:
     no_reports: bool = False
     say_goodbye: bool = False
     refuse_metadata: bool = False
+    shuffle: int = 0
+    strangers: bool = False

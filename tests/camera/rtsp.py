@@ -11,8 +11,10 @@ from collections.abc import Callable
 from .config import CameraConfig, Faults
 from .media import SOUND_RATE, Media, Unit
 from .rtp import Sender
+from .udp import UdpOut
 
 _REPORT_EVERY_S = 2.0
+KINDS = {"track2": "audio", "track3": "metadata"}
 
 
 class RtspServer:
@@ -22,6 +24,7 @@ class RtspServer:
         self.config, self.faults, self.media = config, faults, media
         self.port = config.rtsp_port
         self.plays = 0
+        self.over: UdpOut | None = None
         self._sessions: set[_Session] = set()
         self._server: asyncio.Server | None = None
 
@@ -61,6 +64,7 @@ class _Session:
         self.id = secrets.token_hex(8)
         self.nonce = secrets.token_hex(16)
         self.senders: dict[int, Sender] = {}
+        self.over: dict[int, UdpOut] = {}
         self.leave: Callable[[], None] | None = None
         self.reported = 0.0
         self.loop = asyncio.get_running_loop()
@@ -70,6 +74,8 @@ class _Session:
             self.leave()
             self.leave = None
         self.writer.transport.abort()
+        for out in self.over.values():
+            out.close()
 
     async def run(self) -> None:
         while True:
@@ -100,6 +106,9 @@ class _Session:
             base = {"Content-Base": uri.rstrip("/") + "/", "Content-Type": "application/sdp"}
             self.say(headers, "200 OK", base, self.sdp())
         elif method == "SETUP":
+            if self.server.config.udp:
+                await self.beside(uri, headers)
+                return
             found = re.search(r"interleaved=(\d+)-", headers.get("transport", ""))
             if found is None:
                 self.say(headers, "461 Unsupported Transport")
@@ -108,8 +117,7 @@ class _Session:
                 self.say(headers, "461 Unsupported Transport")
                 return
             channel = int(found[1])
-            kinds = {"track2": "audio", "track3": "metadata"}
-            self.senders[channel] = Sender(kinds.get(uri[-6:], "video"))
+            self.senders[channel] = Sender(KINDS.get(uri[-6:], "video"))
             transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
             session = f"{self.id};timeout=10"
             self.say(headers, "200 OK", {"Transport": transport, "Session": session})
@@ -124,6 +132,18 @@ class _Session:
             raise ConnectionError
         else:
             self.say(headers, "200 OK", {"Session": self.id})
+
+    async def beside(self, uri: str, headers: dict[str, str]) -> None:
+        host, _ = self.writer.get_extra_info("peername")
+        out = await UdpOut.open(self.server.faults, host, headers.get("transport", ""))
+        if out is None:
+            self.say(headers, "461 Unsupported Transport")
+            return
+        channel = 2 * len(self.over)
+        self.over[channel] = self.server.over = out
+        self.senders[channel] = Sender(KINDS.get(uri[-6:], "video"))
+        said = {"Transport": out.answer, "Session": f"{self.id};timeout=10"}
+        self.say(headers, "200 OK", said)
 
     def say(
         self,
@@ -191,6 +211,9 @@ class _Session:
                     self.frame(channel + 1, sender.report(unit.time, faults.clock_offset_s))
 
     def frame(self, channel: int, packet: bytes) -> None:
+        if channel & ~1 in self.over:
+            self.over[channel & ~1].send(packet, control=bool(channel & 1))
+            return
         self.writer.write(b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet)
 
     def challenge(self) -> str:

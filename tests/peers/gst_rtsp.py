@@ -23,6 +23,7 @@ parser.add_argument("--bitrate", type=int, default=500, help="kbit/s")
 parser.add_argument("--user")
 parser.add_argument("--password", default="")
 parser.add_argument("--auth", default="digest", choices=["digest", "basic"])
+parser.add_argument("--udp-only", action="store_true", help="answer 461 to TCP")
 parser.add_argument("--loop", type=Path, help="folder of access units NUMBER.h264, for /loop")
 args = parser.parse_args()
 
@@ -72,6 +73,14 @@ MOUNTS = {
     "/l16": f"{VIDEO} {sound('ticks', 8000, 'audioconvert ! rtpL16pay')}",
 }
 
+
+def offer(path: str, factory: GstRtspServer.RTSPMediaFactory) -> None:
+    factory.set_shared(True)
+    if args.udp_only:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
+    server.get_mount_points().add_factory(path, factory)
+
+
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(args.port)
@@ -91,12 +100,11 @@ if args.user is not None:
 for path, launch in MOUNTS.items():
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {launch} )")
-    factory.set_shared(True)
     if args.user is not None:
         text = "user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true"
         role = Gst.Structure.new_from_string(text)
         factory.add_role_from_structure(role[0] if isinstance(role, tuple) else role)
-    server.get_mount_points().add_factory(path, factory)
+    offer(path, factory)
 
 
 def play_loop(_factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
@@ -123,9 +131,8 @@ if args.loop is not None:
         f"alignment=au,framerate={args.fps}/1 ! h264parse"
         " ! rtph264pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency )"
     )
-    factory.set_shared(True)
     factory.connect("media-configure", play_loop)
-    server.get_mount_points().add_factory("/loop", factory)
+    offer("/loop", factory)
 
 if not server.attach(None):
     raise SystemExit("the port is taken")

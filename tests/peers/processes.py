@@ -51,11 +51,13 @@ def gstreamer(
     bitrate_kbit: int = 500,
     port: int | None = None,
     loop: Path | None = None,
+    udp_only: bool = False,
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """GStreamer's server with ``/cam`` (H.264, AAC), ``/silent`` and a mount for each codec
     (see gst_rtsp.py): address of the first and process.
 
     ``loop`` is a folder of access units, one a file, that ``/loop`` plays for ever.
+    ``udp_only`` answers 461 to TCP.
     """
     port = port or free_port()
     command = [
@@ -68,6 +70,8 @@ def gstreamer(
         command += ["--user", user, "--password", password]
     if loop is not None:
         command += ["--loop", str(loop)]
+    if udp_only:
+        command.append("--udp-only")
     with _running(*command) as process:
         yield f"rtsp://127.0.0.1:{port}/cam", process
 

@@ -6,7 +6,7 @@ from .preroll import Nowhere, PreRoll
 from .probe import StreamInfo, probe
 from .recorder import Recorder, Timeouts
 from .sink import SegmentOut, SegmentSink
-from .source import StreamSource
+from .source import StreamSource, Transport
 from .status import CaptureStatus
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "StreamInfo",
     "StreamSource",
     "Timeouts",
+    "Transport",
     "probe",
 ]

@@ -40,11 +40,23 @@ class StreamUnsupported(CaptureError):
     key = "stream_unsupported"
 
 
+class TransportRefused(StreamUnsupported):
+    """The camera does not send in the way that was asked for (RFC 2326, 11.3.12: 461)."""
+
+    key = "transport_refused"
+
+
 class StreamSilent(CaptureError):
     """The connection stands, but nothing at all comes."""
 
     key = "stream_silent"
     cause = GapCause.STALLED
+
+
+class UdpSilent(StreamSilent):
+    """The camera plays, but nothing of it arrives over UDP."""
+
+    key = "stream_udp_silent"
 
 
 class StreamStalled(CaptureError):

@@ -15,9 +15,10 @@ from .errors import (
     StreamNotFound,
     StreamProtocolError,
     StreamUnsupported,
+    TransportRefused,
 )
 from .source import Endpoint, StreamSource
-from .transport import Packet, Response, RtspTransport
+from .transport import Address, Packet, Response, RtspTransport
 
 _AGENT = "RoomWitness"
 _DEFAULT_TIMEOUT_S = 60.0
@@ -30,7 +31,7 @@ _FAILED: dict[int, type[CaptureError]] = {
     410: StreamNotFound,
     415: StreamUnsupported,
     454: StreamProtocolError,
-    461: StreamUnsupported,
+    461: TransportRefused,
 }
 
 
@@ -80,16 +81,15 @@ class RtspClient:
         base = response.get("content-base") or response.get("content-location")
         return sdp.parse(response.body.decode("utf-8", "replace"), base or self._endpoint.uri)
 
-    async def setup(self, media: sdp.Media, channel: int) -> int:
-        """Ask for one media interleaved; returns the RTP channel that the server chose."""
-        wanted = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
-        response = await self._request("SETUP", media.control, {"Transport": wanted})
-        for part in (response.get("transport") or "").split(";"):
-            name, _, value = part.strip().partition("=")
-            if name.lower() == "interleaved":
-                with contextlib.suppress(ValueError):
-                    return int(value.split("-")[0])
-        return channel
+    @property
+    def addresses(self) -> tuple[Address, Address, int]:
+        """Our end, the camera's end and the address family of the connection (``socket``)."""
+        return self._transport.addresses
+
+    async def setup(self, media: sdp.Media, transport: str) -> str:
+        """Ask for one media in this way; returns the answer's ``Transport``, or nothing."""
+        response = await self._request("SETUP", media.control, {"Transport": transport})
+        return response.get("transport") or ""
 
     async def play(self, description: sdp.Description) -> None:
         """Start the packets."""

@@ -1,11 +1,20 @@
 """Where a stream comes from."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .errors import StreamUnsupported
 
 _DEFAULT_PORT = 554
+
+
+class Transport(StrEnum):
+    """How the media comes; ``AUTOMATIC`` is TCP, or UDP where the camera refuses TCP."""
+
+    AUTOMATIC = "automatic"
+    TCP = "tcp"
+    UDP = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,7 @@ class StreamSource:
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     audio: bool = False
+    transport: Transport = Transport.AUTOMATIC
 
     def endpoint(self) -> Endpoint:
         """Split the address.

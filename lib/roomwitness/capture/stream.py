@@ -9,6 +9,7 @@ from datetime import datetime
 from roomwitness.errors import WitnessError
 
 from . import sdp
+from .carrier import Carrier
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .codecs.metadata import MetadataDepacketizer, offered
 from .errors import ConnectionLost, StreamNotFound, StreamProtocolError, StreamUnsupported
@@ -69,6 +70,7 @@ class Stream:
         self._clock = clock
         self._timeout_s = timeout_s
         self._client: RtspClient | None = None
+        self._carrier: Carrier | None = None
         self._keep_alive: asyncio.Task[None] | None = None
         self._routes: dict[int, Track] = {}
         self.picture: Callable[[AccessUnit], None] = lambda _unit: None
@@ -99,30 +101,32 @@ class Stream:
         client = self._client
         if client is None:
             raise ConnectionLost
+        self._carrier = carrier = Carrier(self._source, client, self._packet)
         self.video_track = Track(
             offer.video.payload_type,
             offer.video.clock_rate,
             offer.video_codec.depacketizer(self.picture),
         )
-        self._routes[await client.setup(offer.video, 0)] = self.video_track
+        self._routes[await carrier.set_up(offer.video, 0)] = self.video_track
         if offer.audio is not None and offer.sound is not None:
             self.audio_track = Track(
                 offer.audio.payload_type,
                 offer.sound.format.clock_rate,
                 offer.sound.depacketizer(self.sound),
             )
-            self._routes[await client.setup(offer.audio, 2)] = self.audio_track
+            self._routes[await carrier.set_up(offer.audio, 2)] = self.audio_track
         if offer.metadata is not None:
-            await self._set_up_metadata(client, offer.metadata)
+            await self._set_up_metadata(carrier, offer.metadata)
         await client.play(offer.description)
+        carrier.playing()
         self._keep_alive = asyncio.create_task(client.keep_alive(), name="rtsp keep-alive")
         self._keep_alive.add_done_callback(self._kept_alive)
         return client
 
-    async def _set_up_metadata(self, client: RtspClient, media: sdp.Media) -> None:
+    async def _set_up_metadata(self, carrier: Carrier, media: sdp.Media) -> None:
         """A camera that offers metadata and then refuses it still gives its picture."""
         with suppress(StreamNotFound, StreamUnsupported, StreamProtocolError):
-            channel = await client.setup(media, 4)
+            channel = await carrier.set_up(media, 4)
             track = Track(media.payload_type, media.clock_rate, MetadataDepacketizer(self.metadata))
             self.metadata_track = self._routes[channel] = track
 
@@ -152,5 +156,10 @@ class Stream:
             self._keep_alive.cancel()
             self._keep_alive = None
         client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        carrier, self._carrier = self._carrier, None
+        try:
+            if client is not None:
+                await client.close()
+        finally:
+            if carrier is not None:
+                carrier.close()

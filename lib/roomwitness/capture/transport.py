@@ -6,6 +6,7 @@ The hot path of all capture: packets are handed on as a place in the receive buf
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from roomwitness.errors import WitnessError
 
@@ -17,6 +18,7 @@ _MAX_BODY = 1 << 17
 _MAX_DIGITS = 18
 _DOLLAR = 0x24
 
+type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
 
 
@@ -62,6 +64,21 @@ class RtspTransport(asyncio.BufferedProtocol):
         """Note that it is over (asyncio)."""
         del exc
         self.fail(ConnectionLost())
+
+    @property
+    def addresses(self) -> tuple[Address, Address, int]:
+        """Our end, the other end and the address family of the connection (``socket``).
+
+        Raises:
+            ConnectionLost: it is over.
+        """
+        sock = self._transport and self._transport.get_extra_info("socket")
+        if not sock:
+            raise ConnectionLost
+        try:
+            return sock.getsockname(), sock.getpeername(), sock.family
+        except OSError:
+            raise ConnectionLost from None
 
     def fail(self, reason: WitnessError) -> None:
         """End the connection for this reason; only the first counts."""
