@@ -8,12 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from roomwitness.custody import TlogProof, prove_entry, verify_log, verify_receipt
+from roomwitness.custody import (
+    LogTampered,
+    TlogProof,
+    disagreements,
+    prove_entry,
+    read_account,
+    verify_files,
+    verify_log,
+    verify_receipt,
+)
 from roomwitness.errors import WitnessError
 from roomwitness.vault.age import Identity
-from roomwitness.vault.check import Places, check, repair
+from roomwitness.vault.check import Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
+from roomwitness.vault.listed import listed_in
 
 
 def _verify_log(args: argparse.Namespace) -> None:
@@ -55,6 +65,13 @@ def _lines(path: Path | None) -> list[str]:
     return path.read_text().split() if path else []
 
 
+def _verify_recording(args: argparse.Namespace) -> None:
+    key = args.vkey.read_text() if args.vkey else None
+    name = args.recording or args.folder.resolve().name
+    count = verify_files(args.folder, name, args.custody, key)
+    print(f"OK: the {count} files are those of recording {name} that the log was told of")
+
+
 def _inspect(args: argparse.Namespace) -> None:
     print(json.dumps(inspect(args.vault), indent=2))
 
@@ -71,6 +88,7 @@ def _check(args: argparse.Namespace) -> int:
         args.held or args.vault.parent / "held",
     )
     found = check(places, deep=args.deep)
+    found += _against_log(args.vault, args.custody or args.vault / "custody", args.vkey)
     if args.repair:
         found = repair(places, found)
     if args.json:
@@ -82,6 +100,17 @@ def _check(args: argparse.Namespace) -> int:
             )
         print("FAILED" if found else "OK: every invariant holds")
     return 0 if all(finding.repaired for finding in found) else 1
+
+
+def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]:
+    key = vkey.read_text() if vkey else None
+    try:
+        before = read_account(custody, key)
+        rows = listed_in(vault)
+        found = disagreements(rows, before, read_account(custody, key))
+    except LogTampered as err:
+        return [Finding("log-whole", str(err))]
+    return [Finding(*each) for each in found]
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -131,12 +160,23 @@ def _parser() -> argparse.ArgumentParser:
             "--vkey", type=Path, required=True, help="file with the verifier key of the site"
         )
         sub.add_argument("--witness", type=Path, help="file with verifier keys of its witnesses")
+    sub = command(
+        "verify-recording",
+        _verify_recording,
+        "Check a recording's sealed files against a custody log; no key of it is needed.",
+    )
+    sub.add_argument("folder", type=Path, help="the folder with the recording's .age files")
+    sub.add_argument("custody", type=Path, help="the custody folder (log.jsonl, checkpoint)")
+    sub.add_argument("--recording", help="its id, if the folder has another name")
+    sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
     sub = command("inspect", _inspect, "List meetings, recordings, segments, gaps and receipts.")
     sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
     sub = command("check", _check, "Check a vault's invariants (docs/schema.md), read-only.")
     sub.add_argument("vault", type=Path, help="the vault folder (index.db)")
     sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
     sub.add_argument("--held", type=Path, help="folder of held-keys.db")
+    sub.add_argument("--custody", type=Path, help="the custody folder, if it is elsewhere")
+    sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
     sub.add_argument("--deep", action="store_true", help="read every sealed byte too")
     sub.add_argument(
         "--repair", action="store_true", help="repair what is safe; Home Assistant must be stopped"

@@ -5,6 +5,7 @@ from .errors import LogTampered, LogUnwritable, ProofInvalid
 from .log import CustodyLog
 from .proof import Proven, TlogProof
 from .receipt import Certificate, certify, receipt_file, verify_receipt
+from .sealed import SealedFile, disagreements, files_root, read_account, verify_files
 from .signing import SiteSigner
 from .verify import Verified, prove_entry, verify_log
 
@@ -15,13 +16,18 @@ __all__ = [
     "LogUnwritable",
     "ProofInvalid",
     "Proven",
+    "SealedFile",
     "SiteSigner",
     "TlogProof",
     "Verified",
     "certify",
+    "disagreements",
     "encode_entry",
+    "files_root",
     "prove_entry",
+    "read_account",
     "receipt_file",
+    "verify_files",
     "verify_log",
     "verify_receipt",
 ]

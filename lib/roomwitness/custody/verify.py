@@ -33,6 +33,13 @@ def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) 
     Raises:
         LogTampered: the log or its checkpoint does not hold, or is not there.
     """
+    return read_log(folder, vkey, kept)[0]
+
+
+def read_log(
+    folder: Path, vkey: str | None = None, kept: Sequence[str] = ()
+) -> tuple[Verified, list[bytes]]:
+    """As ``verify_log``, and the lines; those behind the signed ``size`` are nobody's word yet."""
     try:
         key = vkey or (folder / VKEY).read_text()
         signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
@@ -60,7 +67,8 @@ def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) 
         same = checkpoint.origin == signed.origin
         if not same or roots.get(checkpoint.size) != checkpoint.root:
             raise LogTampered("this is not the log that a kept checkpoint was taken of")
-    return Verified(signed.origin, signed.size, tree.size - signed.size, signed.root.hex(), last)
+    unsigned = tree.size - signed.size
+    return Verified(signed.origin, signed.size, unsigned, signed.root.hex(), last), lines
 
 
 def prove_entry(folder: Path, index: int) -> TlogProof:
@@ -70,8 +78,8 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
         LogTampered: the log or its checkpoint does not hold.
         ProofInvalid: the checkpoint signs no such entry.
     """
-    found = verify_log(folder)
-    lines = (folder / LOG).read_bytes().split(b"\n")[: found.size]
+    found, lines = read_log(folder)
+    lines = lines[: found.size]
     if not 0 <= index < len(lines):
         raise ProofInvalid("the checkpoint signs no such entry")
     path = inclusion_proof(subtrees([leaf_hash(line) for line in lines]), index, found.size)

@@ -184,6 +184,10 @@ class Index:
             for row in self.rows(f"SELECT * FROM recording {where} ORDER BY started", *values)  # noqa: S608
         ]
 
+    def open_recordings(self) -> list[Recording]:
+        """Recordings whose end is not noted."""
+        return self._recordings("WHERE ended IS NULL")
+
     def recording(self, recording_id: str) -> Recording | None:
         """One recording, if it is not erased."""
         return next(iter(self._recordings("WHERE id = ?", recording_id)), None)

@@ -138,13 +138,25 @@ class Vault:
         self._index.save_recording(recording)
         return recording
 
-    def end_recording(self, recording_id: str, now: datetime) -> None:
-        """Note the end; a segment that a full disk broke off is made whole if there is room."""
+    def make_whole(self, recording_id: str) -> None:
+        """Seal again a segment that a full disk broke off, if there is room now."""
         recording = self._index.recording(recording_id)
-        if recording is None:
-            return
-        self._recovery.recording(recording)
-        self._index.save_recording(replace(recording, ended=now))
+        if recording is not None:
+            self._recovery.recording(recording)
+
+    def end_recording(self, recording_id: str, now: datetime) -> None:
+        """Note the end; call ``make_whole`` first."""
+        recording = self._index.recording(recording_id)
+        if recording is not None:
+            self._index.save_recording(replace(recording, ended=now))
+
+    def open_recordings(self) -> list[Recording]:
+        """Recordings whose end is not noted."""
+        return self._index.open_recordings()
+
+    def recording(self, recording_id: str) -> Recording | None:
+        """One recording; None once it is erased."""
+        return self._index.recording(recording_id)
 
     def recordings(self, meeting_id: str) -> list[Recording]:
         """The meeting's recordings; none once it is erased."""

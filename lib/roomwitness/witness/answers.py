@@ -126,7 +126,7 @@ class Answers:
                 keys_lost=self._upkeep.keys_lost,
                 disk=self._disk_problem,
                 tampered=self._ledger.tampered,
-                broken=self._upkeep.broken,
+                broken=[*self._upkeep.broken, *sorted(self._scrub.disagreeing)],
                 rolled_back=self._ledger.rolled_back,
             ),
             *self._upkeep.erasures.problems(),

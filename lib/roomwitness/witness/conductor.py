@@ -113,7 +113,7 @@ class Witness(Answers):
             preflight,
             watches,
             upkeep,
-            Scrub(vault, self._damage_found),
+            Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
             clock,
         )
@@ -139,13 +139,7 @@ class Witness(Answers):
     def _open(self, now: datetime) -> None:
         self._vault.open()
         self._ledger.open(now)
-        for recovered in self._vault.recover():
-            self._ledger.note(
-                "segment_recovered",
-                now,
-                recording=recovered.recording_id,
-                segment=recovered.segment_id,
-            )
+        self._ledger.recovered(self._vault.recover(), now)
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
             self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)
@@ -176,6 +170,12 @@ class Witness(Answers):
         meeting = self._ledger.get(meeting_id)
         if meeting is not None:
             self._notify(meeting.room_id)
+
+    async def _log_disagrees(self, invariant: str) -> None:
+        note = partial(self._ledger.note, "check_failed", invariant=invariant)
+        await self._upkeep.run(note, self._clock())
+        for room_id in self._wishes.rooms:
+            self._notify(room_id)
 
     def _close(self) -> None:
         self._ledger.close()

@@ -1,7 +1,11 @@
-"""What the custody log says of a hold: ids, dates and kinds; never a reason's text."""
+"""What the custody log says of holds (never a reason's text) and of a recording that ended."""
 
+from collections.abc import Sequence
+
+from roomwitness.custody import SealedFile, files_root
 from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
+from roomwitness.vault import Segment
 
 
 def hold_fields(event: events.Event) -> dict[str, str | float | bool | None]:
@@ -26,3 +30,25 @@ def hold_fields(event: events.Event) -> dict[str, str | float | bool | None]:
             return {"hold": hold_id}
         case _:
             return {}
+
+
+def clock_fields(segments: Sequence[Segment]) -> dict[str, float | None]:
+    """The camera's clock beside ours, in seconds, at the recording's start and end; its drift."""
+    known = [s for s in segments if s.clock_offset_s is not None]
+    if not known:
+        return {"clock_offset_start_s": None, "clock_offset_end_s": None, "drift_ppm": None}
+    return {
+        "clock_offset_start_s": _rounded(known[0].clock_offset_start_s),
+        "clock_offset_end_s": _rounded(known[-1].clock_offset_s),
+        "drift_ppm": _rounded(known[-1].drift_ppm),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def bound_fields(sealed: Sequence[Segment]) -> dict[str, str | int]:
+    """How many files a recording has, and the head of the tree over their digests."""
+    files = [SealedFile(s.path.name, s.bytes, s.sha256) for s in sealed]
+    return {"files": len(files), "files_root": files_root(files)}

@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, TlogProof
+from roomwitness.custody import (
+    CustodyLog,
+    LogTampered,
+    SiteSigner,
+    TlogProof,
+    disagreements,
+    read_account,
+)
 from roomwitness.policy.meeting import Event, advance
-from roomwitness.policy.words import GapCause, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Gap, Receipt, Recording, Segment, Vault, rates
+from roomwitness.policy.words import RUNNING, GapCause, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault import Gap, Receipt, Recording, Recovered, Segment, Vault, rates
+from roomwitness.vault.listed import listed
 
-from .entries import hold_fields
+from .entries import bound_fields, clock_fields, hold_fields
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
@@ -46,6 +54,8 @@ class Ledger:
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
         self.rolled_back = False
+        # Meetings that do not run, with a recording whose end is not logged yet.
+        self.unended: set[str] = set()
         self.last_receipt: dict[str, Receipt] = {}
         # Names of logs that were set aside because they did not verify.
         self.tampered: tuple[str, ...] = ()
@@ -68,6 +78,8 @@ class Ledger:
             self.note("log_rolled_back", now, had=had)
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
+        over = {m.id for m in self.meetings if m.state not in RUNNING}
+        self.unended = {r.meeting_id for r in self._vault.open_recordings()} & over
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
 
@@ -105,6 +117,16 @@ class Ledger:
         first = self._log.append_all(leaves)
         self._log.checkpoint()
         return first
+
+    def disagreements(self) -> frozenset[str]:
+        """Invariants (docs/schema.md) that do not hold between index and log; for any thread."""
+        try:
+            before = read_account(self._log_dir, self._signer.vkey)
+            rows = list(listed(self._vault.index.rows))
+            after = read_account(self._log_dir, self._signer.vkey)
+        except LogTampered:
+            return frozenset({"log-whole"})
+        return frozenset(name for name, _ in disagreements(rows, before, after))
 
     def checkpoint(self) -> str:
         """The newest signed head of the log."""
@@ -181,13 +203,36 @@ class Ledger:
         return Place(recording, start, GapCause.CONNECTING)
 
     def end_recordings(self, meeting: Meeting, now: datetime) -> None:
-        """Close what is still open; what neither segment nor gap covers is declared."""
+        """Close what is still open; what neither segment nor gap covers is declared.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: ``unended`` has the meeting; try again.
+        """
+        self.unended.add(meeting.id)
         for recording in self._vault.recordings(meeting.id):
             if recording.ended is None:
                 self._end_recording(recording, meeting.ended or now)
+        self.unended.discard(meeting.id)
+
+    def recovered(self, found: Sequence[Recovered], now: datetime) -> None:
+        """Log the segments that were made whole, and anew what recordings that had ended have."""
+        for each in found:
+            fields = {"recording": each.recording_id, "segment": each.segment_id}
+            self.note("segment_recovered", now, **fields)
+        for recording_id in sorted({each.recording_id for each in found}):
+            recording = self._vault.recording(recording_id)
+            if recording is not None and recording.ended is not None:
+                fields = {"recording": recording_id}
+                self.note("recording_amended", now, **fields, **self._sealed(recording_id))
+
+    def _sealed(self, recording_id: str) -> dict[str, str | int]:
+        """What binds a recording's files to the log (custody/sealed.py)."""
+        return bound_fields(
+            [*self._vault.segments(recording_id), *self._vault.metadata(recording_id)]
+        )
 
     def _end_recording(self, recording: Recording, end: datetime) -> None:
-        self._vault.end_recording(recording.id, end)
+        self._vault.make_whole(recording.id)
         until = self._vault.covered_until(recording.id)
         if end - until > _A_PICTURE:
             self._vault.add_gap(
@@ -202,8 +247,11 @@ class Ledger:
             segments=len(segments),
             bytes=sum(s.bytes for s in segments),
             gaps=len(self._vault.gaps(recording.id)),
-            **_clock(segments),
+            **clock_fields(segments),
+            **self._sealed(recording.id),
         )
+        # Only now: a recording that is listed as ended is in the log with its files.
+        self._vault.end_recording(recording.id, end)
 
     def _weigh(self, recording: Recording, segments: list[Segment], now: datetime) -> None:
         """What the camera sent tells the next preflight how much room it needs."""
@@ -227,22 +275,6 @@ class Ledger:
             for m in self._past.values()
             if m.started is not None and now - (m.planned_end or m.started) < _REMEMBER
         }
-
-
-def _clock(segments: list[Segment]) -> dict[str, float | None]:
-    """The camera's clock beside ours, in seconds, at the recording's start and end; its drift."""
-    known = [s for s in segments if s.clock_offset_s is not None]
-    if not known:
-        return {"clock_offset_start_s": None, "clock_offset_end_s": None, "drift_ppm": None}
-    return {
-        "clock_offset_start_s": _rounded(known[0].clock_offset_start_s),
-        "clock_offset_end_s": _rounded(known[-1].clock_offset_s),
-        "drift_ppm": _rounded(known[-1].drift_ppm),
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def _kind(event: Event) -> str:

@@ -92,6 +92,7 @@ class Upkeep:
         await self._sync_watches(now)
         await self._log_clocks(now)
         await self._erase_due(now)
+        await self._end_left_open(now)
         await self._measure(now)
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
@@ -195,6 +196,15 @@ class Upkeep:
                 useful = {c.id: watched.pop(c.id) for c in room.cameras if c.id in watched}
                 self._sessions.begin(meeting_id, begun, useful)
                 await end(watched.values())
+
+    async def _end_left_open(self, now: datetime) -> None:
+        """Recordings whose end a kill or a full disk kept from the log."""
+        for meeting_id in sorted(self._ledger.unended - self._sessions.meetings):
+            meeting = self._ledger.get(meeting_id)
+            if meeting is None:
+                self._ledger.unended.discard(meeting_id)
+            else:
+                await self.run(self._ledger.end_recordings, meeting, now)
 
     async def _sync_watches(self, now: datetime) -> None:
         """Idle rooms with pre-roll are watched in memory, no others; the log says when."""

@@ -1,8 +1,9 @@
 """Every way to change what is at rest, and whether it is noticed.
 
-Segments: by age alone (flips, cuts, chunks moved, repeated, replayed), and by the index's digests
-(another segment of the same recording in its place). Custody log: by ``verify_log``. The age
-reader: the C2SP kit, and that whatever header it takes has one form only.
+Segments: by age alone (flips, cuts, chunks moved, repeated, replayed), by the index's digests
+(another segment of the same recording in its place), and, where whoever did it wrote the index
+too, by the custody log (`bench/_bound.py`). Custody log: by ``verify_log``. The age reader: the
+C2SP kit, and that whatever header it takes has one form only.
 """
 
 import io
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bench import _report
+from bench import _bound, _report
 from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, verify_log
 from roomwitness.policy.words import Meeting, MeetingState
 from roomwitness.vault import SegmentSummary, Vault, age
@@ -47,6 +48,8 @@ def main(words: Sequence[str] | None = None) -> None:
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         _segments(Path(folder), tally, 97 if args.quick else 1)
+        for kind, detected in _bound.tries(Path(folder) / "bound", 4 if args.quick else 12):
+            tally.count(kind, detected=detected)
         _log(Path(folder) / "log", tally, 20 if args.quick else 200)
     _headers(
         tally, random.Random(args.seed), min(args.headers, 20_000) if args.quick else args.headers

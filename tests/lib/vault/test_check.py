@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from roomwitness.cli import main
+from roomwitness.custody import CustodyLog, SealedFile, SiteSigner, files_root
 from roomwitness.policy.words import Hold, HoldKind, MeetingState
 from roomwitness.vault import Vault
 from roomwitness.vault.check import REPAIRABLE, Finding, Places, check, repair
@@ -144,9 +145,25 @@ def test_a_running_recording_is_not_a_finding(place: Place, vault: Vault) -> Non
     writer.abort()
 
 
+def log_of(place: Place) -> None:
+    """The custody log as it would be, had the vault's meetings been real."""
+    log = CustodyLog(place.folder / "custody", SiteSigner.generate("o"), "o").open()
+    vault = place.open()
+    for name in ("held", "calm"):
+        (recording,) = vault.recordings(name)
+        (one,) = vault.segments(recording.id)
+        log.append("recording_begun", T, recording=recording.id, meeting=name)
+        root = files_root([SealedFile(one.path.name, one.bytes, one.sha256)])
+        log.append("recording_ended", T, recording=recording.id, files=1, files_root=root)
+    vault.close()
+    log.checkpoint()
+    log.close()
+
+
 def test_the_command_tells_by_its_exit_code(
     filled: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    log_of(filled)
     words = [
         *("check", str(filled.folder)),
         *("--ephemeral", str(filled.ephemeral), "--held", str(filled.held)),

@@ -1,0 +1,41 @@
+"""Every recording's files as the index lists them, to be held against the custody log."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from .errors import StoreError
+from .records import file_name
+
+type Rows = Callable[..., Iterable[tuple[Any, ...]]]
+"""Gives what a query with these values gives, as ``Index.rows``."""
+type Listed = tuple[str, str, bool, list[tuple[str, int, str]]]
+"""A recording's id, its meeting's, whether it ended; of each file name, bytes and SHA-256."""
+
+
+def listed(rows: Rows) -> Iterator[Listed]:
+    """Give each recording that is not erased."""
+    for recording, meeting, ended in list(rows("SELECT id, meeting, ended FROM recording")):
+        files = rows("SELECT id, bytes, sha256 FROM segment WHERE recording = ?", recording)
+        yield (
+            recording,
+            meeting,
+            ended is not None,
+            [(file_name(identifier), size, digest) for identifier, size, digest in files],
+        )
+
+
+def listed_in(root: Path) -> list[Listed]:
+    """Those of the vault in this folder, from outside, read-only.
+
+    Raises:
+        StoreError: the index is missing or cannot be read.
+    """
+    try:
+        uri = f"{(root / 'index.db').resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as db:
+            return list(listed(lambda sql, *values: db.execute(sql, values)))
+    except sqlite3.DatabaseError:
+        raise StoreError("the index cannot be read") from None
