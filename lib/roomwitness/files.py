@@ -19,6 +19,14 @@ def write_all(fd: int, data: memoryview | bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def write_all_at(fd: int, data: memoryview | bytes, offset: int) -> None:
+    """Write every byte at ``offset``, in one call of the system unless it is short."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
 def sync_folder(path: Path) -> None:
     """Make creations, renames and unlinks in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

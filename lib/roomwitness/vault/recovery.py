@@ -14,7 +14,8 @@ from .errors import AgeFormatError, KeyMissing, VaultFull, VaultUnwritable
 from .index import Index
 from .keys import KeyStore
 from .records import Recording, Recovered, Segment, file_name, segment_of
-from .writer import OFFSET_BYTES, PART, TAIL
+from .tail import kept
+from .writer import PART, TAIL
 
 
 class Recovery:
@@ -89,19 +90,26 @@ class Recovery:
 
 
 def flushed_plaintext(path: Path, identity: age.Identity) -> bytes:
-    """What the last flush of the open segment ``path`` promised, or nothing.
+    """What the last flush of the open segment ``path`` promised.
 
-    The tail is replaced whole at each flush, and chunks below its offset were written before it.
+    Chunks below the tail's offset were written before it; only a loss of power can undo that, or
+    take the tail: then the whole chunks that there are.
+
+    Raises:
+        AgeFormatError: what is there is damaged.
     """
-    tail_path = path.with_name(path.name + TAIL)
-    part_path = path.with_name(path.name + PART)
-    if not tail_path.exists():
+    part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
+    last = kept(tail, identity) if tail.exists() else None
+    if last is None and part.stat().st_size < age.CHUNK:
         return b""
-    tail = age.decrypt(tail_path.read_bytes(), [identity])
-    offset = int.from_bytes(tail[:OFFSET_BYTES])
-    with part_path.open("rb") as part:
-        sealed = age.decrypt_prefix(part, [identity]) if offset else b""
-    return sealed[:offset] + tail[OFFSET_BYTES:]
+    offset, pending = last or (None, b"")
+    if offset == 0:
+        return pending
+    with part.open("rb") as file:
+        sealed = age.decrypt_prefix(file, [identity])
+    if offset is None or len(sealed) < offset:
+        return sealed
+    return sealed[:offset] + pending
 
 
 def reseal(
@@ -126,6 +134,7 @@ def reseal(
         end = _changed(tail if tail.exists() else part)
         plain = flushed_plaintext(path, identity)
         if not plain:
+            tail.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
             return None
         files.replace(path, age.encrypt(plain, [identity.recipient]), sync=True)

@@ -1,8 +1,8 @@
 """One open segment.
 
-``NAME.part`` grows by whole 64 KiB chunks. What waits for its chunk is kept, sealed to the same
-recipient, in ``NAME.tail``, replaced at each flush: so a kill costs at most what came after the
-last flush, and nothing is ever on disk in the clear. Creation order (Moonfire NVR, schema.md):
+``NAME.part`` grows by whole 64 KiB chunks. What waits for its chunk is kept, sealed, in
+``NAME.tail`` (tail.py) at each flush: so a kill costs at most what came after the last flush, and
+nothing is ever on disk in the clear. Creation order (Moonfire NVR, schema.md):
 part file, sync, rename, sync folder, then the row.
 """
 
@@ -16,9 +16,9 @@ from roomwitness import files
 from . import age
 from .errors import disk_error
 from .records import Segment, SegmentSummary
+from .tail import Tail
 
 PART, TAIL = ".part", ".tail"
-OFFSET_BYTES = 8
 
 
 class SegmentWriter:
@@ -36,10 +36,10 @@ class SegmentWriter:
         require_room()
         self._path = path
         self._part = path.with_name(path.name + PART)
-        self._tail = path.with_name(path.name + TAIL)
+        self._tail_path = path.with_name(path.name + TAIL)
+        self._tail = Tail(self._tail_path, recipient)
         self._id = segment_id
         self._recording_id = recording_id
-        self._recipient = recipient
         self._commit = commit
         self._require_room = require_room
         self._sha = hashlib.sha256()
@@ -79,9 +79,8 @@ class SegmentWriter:
         if sealed + len(pending) == self._flushed:
             return
         self._require_room()
-        tail = age.encrypt(sealed.to_bytes(OFFSET_BYTES) + pending, [self._recipient])
         try:
-            files.replace(self._tail, tail, sync=False)
+            self._tail.keep(sealed, pending)
         except OSError as err:
             raise disk_error(err) from None
         self._flushed = sealed + len(pending)
@@ -96,7 +95,7 @@ class SegmentWriter:
             self.flush()
             self._encryptor.finish()
             os.fsync(self._fd)
-            os.close(self._fd)
+            self._let_go()
             self._part.rename(self._path)
             files.sync_folder(self._path.parent)
             segment = Segment(
@@ -117,7 +116,7 @@ class SegmentWriter:
                 clock_source=summary.clock_source,
             )
             self._commit(segment)
-            self._tail.unlink(missing_ok=True)
+            self._tail_path.unlink(missing_ok=True)
         except OSError as err:
             raise disk_error(err) from None
         return segment
@@ -125,8 +124,15 @@ class SegmentWriter:
     def abort(self) -> None:
         """Let go of the file; what was flushed stays for recovery, an empty one goes."""
         try:
-            os.close(self._fd)
+            self._let_go()
             if not self._flushed:
+                self._tail_path.unlink(missing_ok=True)
                 self._part.unlink(missing_ok=True)
         except OSError as err:
             raise disk_error(err) from None
+
+    def _let_go(self) -> None:
+        self._tail.close()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

@@ -102,7 +102,8 @@ _fork.set_forkserver_preload(["tests.lib.vault.conftest"])
 
 
 def killed_at[*Ts](step: int, work: Callable[[*Ts], None], *args: *Ts) -> bool:
-    """Run ``work`` in a child that dies by SIGKILL at its ``step``-th touch of a file.
+    """Run ``work`` in a child that dies by SIGKILL at its ``step``-th touch of a file, a write
+    half done.
 
     Returns whether it died; False says that the work was done before.
     """
@@ -115,14 +116,27 @@ def killed_at[*Ts](step: int, work: Callable[[*Ts], None], *args: *Ts) -> bool:
 
 def _doomed(step: int, work: Callable[..., None], args: tuple[object, ...]) -> None:
     left = step
+    write, pwrite = os.write, os.pwrite
+
+    def dies() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(event: str, _args: tuple[object, ...]) -> None:
-        nonlocal left
-        if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir") and dies():
+            die()
+
+    def half_write(fd: int, data: memoryview, *at: int) -> int:
+        if dies():
+            (pwrite if at else write)(fd, data[: len(data) // 2], *at)
+            die()
+        return (pwrite if at else write)(fd, data, *at)
 
     sys.addaudithook(hook)
+    os.write = os.pwrite = half_write  # type: ignore[assignment]
     work(*args)
     os._exit(0)

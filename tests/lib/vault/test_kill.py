@@ -144,13 +144,15 @@ class FullDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
-        self._write = os.write
+        self._write, self._pwrite = os.write, os.pwrite
         monkeypatch.setattr(files.os, "write", self)
+        monkeypatch.setattr(files.os, "pwrite", self)
 
-    def __call__(self, fd: int, data: bytes) -> int:
+    def __call__(self, fd: int, data: bytes, *at: int) -> int:
         if self.room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written = self._write(fd, bytes(data)[: self.room])
+        some = bytes(data)[: self.room]
+        written = self._pwrite(fd, some, *at) if at else self._write(fd, some)
         self.room -= written
         return written
 
@@ -236,4 +238,52 @@ def test_metadata_is_made_whole_after_a_kill_as_its_segment_is(place: Place) -> 
     assert vault.segments(recording.id) == []
     vault.end_recording(recording.id, T + timedelta(minutes=1))
     assert vault.check() == []
+    vault.close()
+
+
+def test_a_loss_of_power_may_take_the_tail_or_the_end_but_not_the_rest(place: Place) -> None:
+    """What no kill can do: of what was written only the beginning reached the disk."""
+    text = os.urandom(3 * age.CHUNK)
+    for name, tail, cut, expected in (
+        ("none", None, 0, 2 * age.CHUNK),
+        ("empty", b"", 0, 2 * age.CHUNK),
+        ("short", b"keep", 100, age.CHUNK),
+    ):
+        vault = place.open()
+        recording = begin(vault, name)
+        writer = vault.segment_writer(recording.id, T)
+        writer.write(text)
+        writer.flush()
+        vault.close()
+        (part,) = place.folder.rglob("*.part")
+        os.truncate(part, part.stat().st_size - cut)
+        (path,) = place.folder.rglob("*.tail")
+        if tail is None:
+            path.unlink()
+        elif not tail:
+            path.write_bytes(tail)
+        vault = place.open()
+        assert len(vault.recover()) == 1
+        assert all_media(vault, recording) == text[:expected]
+        vault.end_recording(recording.id, T + timedelta(minutes=1))
+        assert vault.check() == []
+        vault.close()
+
+
+def test_damage_is_no_loss_of_power_and_stays_to_be_seen(place: Place) -> None:
+    vault = place.open()
+    recording = begin(vault)
+    writer = vault.segment_writer(recording.id, T)
+    writer.write(bytes(3 * age.CHUNK))
+    writer.flush()
+    vault.close()
+    (part,) = place.folder.rglob("*.part")
+    data = bytearray(part.read_bytes())
+    data[-1] ^= 1
+    part.write_bytes(data)
+    vault = place.open()
+    assert vault.recover() == []
+    vault.end_recording(recording.id, T + timedelta(minutes=1))
+    assert {line.split()[0] for line in vault.check()} == {"file-has-row"}
+    assert part.read_bytes() == data
     vault.close()

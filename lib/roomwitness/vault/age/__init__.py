@@ -1,6 +1,6 @@
 """The age v1 file format (c2sp.org/age): X25519, post-quantum, token and plugin recipients."""
 
-from .file import Encryptor, decrypt, decrypt_prefix, decrypt_stream, encrypt
+from .file import CHUNK, Encryptor, decrypt, decrypt_prefix, decrypt_stream, encrypt
 from .hybrid import HybridIdentity, HybridRecipient, generate_hybrid_identity
 from .parse import KnownIdentity, KnownRecipient, parse_identity, parse_recipient, post_quantum
 from .plugin import PluginRecipient
@@ -8,6 +8,7 @@ from .tag import TagRecipient
 from .x25519 import Identity, Recipient, generate_identity
 
 __all__ = [
+    "CHUNK",
     "Encryptor",
     "HybridIdentity",
     "HybridRecipient",

@@ -3,6 +3,7 @@
 import hmac
 import io
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import BinaryIO
@@ -30,6 +31,16 @@ def _mac(file_key: bytes, covered: bytes) -> bytes:
     return hmac.digest(hkdf(file_key, b"", b"header"), covered, sha256)
 
 
+class _Scratch(threading.local):
+    """One sealed chunk on its way to a file: it stays in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(CHUNK + _TAG))
+
+
+_scratch = _Scratch()
+
+
 class Encryptor:
     """Encrypts a stream to ``write``; a chunk is sealed once the next byte is known to follow."""
 
@@ -42,10 +53,8 @@ class Encryptor:
         self._aead = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
         self._write = write
         self._counter = 0
-        # One chunk in and one out, used again and again: they stay in the processor's cache.
         self._plain = memoryview(bytearray(CHUNK))
         self._filled = 0
-        self._sealed = memoryview(bytearray(CHUNK + _TAG))
         mac = header.b64(_mac(file_key, covered)).encode()
         write(covered + b" " + mac + b"\n" + nonce)
 
@@ -55,9 +64,9 @@ class Encryptor:
         return self._counter * CHUNK
 
     @property
-    def pending(self) -> bytes:
-        """The plaintext that waits for its chunk to fill."""
-        return bytes(self._plain[: self._filled])
+    def pending(self) -> memoryview:
+        """The plaintext that waits for its chunk to fill, until the next ``write``."""
+        return self._plain[: self._filled]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take plaintext. ``write`` gets each chunk in a buffer that the next one overwrites."""
@@ -77,7 +86,7 @@ class Encryptor:
 
     def _seal(self, *, last: bool) -> None:
         nonce = _nonce(self._counter, last=last)
-        out = self._sealed[: self._filled + _TAG]
+        out = _scratch.view[: self._filled + _TAG]
         self._aead.encrypt_into(nonce, self._plain[: self._filled], None, out)
         self._write(out)
         self._counter += 1
@@ -138,10 +147,10 @@ def decrypt_stream(source: BinaryIO, identities: Sequence[AnyIdentity]) -> Itera
 
 
 def decrypt_prefix(source: BinaryIO, identities: Sequence[AnyIdentity]) -> bytes:
-    """The whole chunks of a file whose writer was killed; stops at the first that is not whole.
+    """The whole chunks of a file whose writer was killed.
 
     Raises:
-        AgeFormatError: even the header is not whole.
+        AgeFormatError: even the header is not whole, or a whole chunk is changed.
         KeyMissing: none of the identities opens it.
     """
     aead = _open(source, identities)
@@ -154,7 +163,8 @@ def decrypt_prefix(source: BinaryIO, identities: Sequence[AnyIdentity]) -> bytes
             except InvalidTag, ValueError:
                 continue
         else:
-            break
+            if len(block) == CHUNK + _TAG:
+                raise AgeFormatError("a chunk does not authenticate")
     return b"".join(out)
 
 
