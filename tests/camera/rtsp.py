@@ -190,7 +190,7 @@ class _Session:
         ):
             return
         if faults.garbage:
-            self.writer.write(b"\x00garbage\xff" * 40)
+            self.writer.write(b"\x00garbage\xff" * 4000)
             return
         if faults.say_goodbye:
             for channel, sender in self.senders.items():

@@ -80,5 +80,16 @@ class ConnectionLost(CaptureError):
     cause = GapCause.CONNECTION_LOST
 
 
+class StreamMoved(CaptureError):
+    """The camera says that the stream is elsewhere; ``location`` is in no message."""
+
+    key = "camera_unreachable"
+    cause = GapCause.CONNECTION_LOST
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self.location = location
+
+
 class StreamProtocolError(CaptureError):
     """The camera said something that is not RTSP, RTP or the codec that it announced."""

@@ -14,10 +14,18 @@ from roomwitness.policy.words import GapCause
 from . import backoff
 from .codecs import SoundFormat
 from .coverage import Coverage
-from .errors import CaptureError, StreamNoKeyframe, StreamProtocolError, StreamSilent, StreamStalled
+from .errors import (
+    CaptureError,
+    StreamMoved,
+    StreamNoKeyframe,
+    StreamProtocolError,
+    StreamSilent,
+    StreamStalled,
+)
 from .feed import Feed
 from .hostclock import HostClock
 from .preroll import PreRoll, Run
+from .redirect import MAX_REDIRECTS
 from .segmenter import Segmenter
 from .sink import SegmentSink
 from .source import StreamSource
@@ -74,6 +82,7 @@ class Recorder:
         preroll: PreRoll | None = None,
     ) -> None:
         self._source = source
+        self._away: StreamSource | None = None
         self._sink = sink
         self._segment_seconds = segment_seconds
         self._clock = clock or HostClock()
@@ -175,6 +184,8 @@ class Recorder:
                 _LOGGER.error("Unexpected %s while recording", type(err).__name__)  # noqa: TRY400
                 self._failed(StreamProtocolError.key, GapCause.PROTOCOL_ERROR)
             failures = 1 if self._status.last_frame != last else failures + 1
+            if failures > MAX_REDIRECTS:
+                self._away = None
             # A camera that is only watched may be left alone for longer.
             cap_s = _WATCHING_CAP_S if self._preroll is not None else backoff.CAP_S
             await self._pause(self._timeouts.wait(failures, self._chance, cap_s))
@@ -253,7 +264,8 @@ class Recorder:
 
     async def _record(self) -> None:
         """One connection, from describe to its end."""
-        stream = Stream(self._source, self._clock, self._timeouts.request)
+        source, self._away = self._away or self._source, None
+        stream = Stream(source, self._clock, self._timeouts.request)
         try:
             if self._status.state == "failed":
                 self._report(state="connecting")
@@ -274,6 +286,9 @@ class Recorder:
             feed.seal(reason.cause if isinstance(reason, CaptureError) else GapCause.STALLED)
             if reason is not None:
                 raise reason
+        except StreamMoved as err:
+            self._away = stream.moved(err)
+            raise
         finally:
             self._live = None
             await stream.close()

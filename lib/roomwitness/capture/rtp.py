@@ -44,7 +44,7 @@ class Track:
         self.lost = 0
         self.epoch = 0
         self.report: SenderReport | None = None
-        self._payload_type = payload_type
+        self.payload_type = payload_type
         self._depacketizer = depacketizer
         self._ssrc: int | None = None
         self._sequence: int | None = None
@@ -55,7 +55,7 @@ class Track:
         if end - start < 12 or view[start] >> 6 != 2:
             return
         first, second = view[start], view[start + 1]
-        if second & 0x7F != self._payload_type:
+        if second & 0x7F != self.payload_type:
             return
         sequence = view[start + 2] << 8 | view[start + 3]
         body = start + 12 + 4 * (first & 15)
@@ -87,6 +87,16 @@ class Track:
         self._sequence = sequence
         time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
         self._depacketizer.push(view, body, end, time, second >= 0x80)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a packet has come."""
+        return self._sequence is not None
+
+    def suspect(self) -> None:
+        """The last packet may have been cut, or had something in it that was not its own."""
+        self.lost += 1
+        self._depacketizer.lose()
 
     def _begin_anew(self) -> None:
         self.epoch += 1

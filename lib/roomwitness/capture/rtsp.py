@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Self
 
 from roomwitness.errors import WitnessError
@@ -12,17 +13,25 @@ from .errors import (
     CameraAuthFailed,
     CameraUnreachable,
     CaptureError,
+    ConnectionLost,
+    StreamMoved,
     StreamNotFound,
     StreamProtocolError,
     StreamUnsupported,
     TransportRefused,
 )
+from .messages import Response
 from .source import Endpoint, StreamSource
-from .transport import Address, Packet, Response, RtspTransport
+from .transport import Address, Packet, RtspTransport
 
 _AGENT = "RoomWitness"
 _DEFAULT_TIMEOUT_S = 60.0
-_MIN_KEEP_ALIVE_S = 5.0
+_MIN_KEEP_ALIVE_S = 0.5
+# RFC 2326 makes only OPTIONS obligatory; some servers let it pass without effect.
+_KEEP_ALIVES = ("GET_PARAMETER", "OPTIONS", "SET_PARAMETER")
+_STRAY_S = 0.1
+_INVALID_RANGE = 457
+_MOVED = frozenset({301, 302, 303, 307, 308})
 
 _FAILED: dict[int, type[CaptureError]] = {
     401: CameraAuthFailed,
@@ -30,7 +39,7 @@ _FAILED: dict[int, type[CaptureError]] = {
     404: StreamNotFound,
     410: StreamNotFound,
     415: StreamUnsupported,
-    454: StreamProtocolError,
+    454: ConnectionLost,
     461: TransportRefused,
 }
 
@@ -47,7 +56,7 @@ class RtspClient:
         self._session: str | None = None
         self._session_timeout_s = _DEFAULT_TIMEOUT_S
         self._cseq = 0
-        self._keep_alive_method = "GET_PARAMETER"
+        self._control = endpoint.uri
 
     @classmethod
     async def connect(cls, source: StreamSource, packet: Packet, timeout_s: float) -> Self:
@@ -73,13 +82,28 @@ class RtspClient:
         """Done when the connection is over; its result is the reason."""
         return self._transport.ended
 
+    @property
+    def keep_alive_s(self) -> float:
+        """Seconds between two signs of life: half of what the camera allows."""
+        return max(_MIN_KEEP_ALIVE_S, self._session_timeout_s / 2)
+
+    def watch(self, plausible: Callable[[int, int], bool], garbled: Callable[[int], None]) -> None:
+        """What to do with garbage between packets; see ``RtspTransport``."""
+        self._transport.plausible, self._transport.garbled = plausible, garbled
+
     async def describe(self) -> sdp.Description:
         """Ask what the stream holds."""
-        response = await self._request(
-            "DESCRIBE", self._endpoint.uri, {"Accept": "application/sdp"}
-        )
-        base = response.get("content-base") or response.get("content-location")
-        return sdp.parse(response.body.decode("utf-8", "replace"), base or self._endpoint.uri)
+        uri = self._endpoint.uri
+        response = await self._request("DESCRIBE", uri, {"Accept": "application/sdp"})
+        body = response.body
+        if body and not body.endswith((b"\n", b"\r")):
+            await asyncio.sleep(_STRAY_S)
+        body += self._transport.take_stray()  # It was longer than its Content-Length.
+        given = response.get("content-base") or response.get("content-location")
+        base = sdp.resolve(uri, given) if given else uri
+        found = sdp.parse(body.decode("utf-8", "replace"), base)
+        self._control = found.control
+        return found
 
     @property
     def addresses(self) -> tuple[Address, Address, int]:
@@ -93,19 +117,42 @@ class RtspClient:
 
     async def play(self, description: sdp.Description) -> None:
         """Start the packets."""
-        await self._request("PLAY", description.control, {"Range": "npt=0.000-"})
+        try:
+            await self._request("PLAY", description.control, {"Range": "npt=0.000-"})
+        except StreamProtocolError as err:
+            if err.placeholders.get("status") != str(_INVALID_RANGE):
+                raise
+            await self._request("PLAY", description.control, {})
 
     async def keep_alive(self) -> None:
-        """Keep the session from timing out, for as long as the connection stands."""
-        while True:
-            await asyncio.sleep(max(_MIN_KEEP_ALIVE_S, self._session_timeout_s / 2))
-            try:
-                await self._request(self._keep_alive_method, self._endpoint.uri, {})
-            except StreamProtocolError:
-                # RFC 2326 makes GET_PARAMETER optional; OPTIONS is not.
-                if self._keep_alive_method == "OPTIONS":
+        """Keep the session from timing out, for as long as the connection stands.
+
+        A camera that refuses every way, or does not answer, still plays: whether it does is for
+        the watchdogs to see.
+
+        Raises:
+            ConnectionLost: the connection is over, or the camera has forgotten the session.
+            StreamMoved: the stream is elsewhere.
+        """
+        ways = list(_KEEP_ALIVES)
+        while ways:
+            await asyncio.sleep(self.keep_alive_s)
+            while ways:
+                try:
+                    await self._request(ways[0], self._control, {})
+                    break
+                except ConnectionLost, StreamMoved:
                     raise
-                self._keep_alive_method = "OPTIONS"
+                except CameraUnreachable:  # No answer: next time in another way.
+                    ways.append(ways.pop(0))
+                    break
+                except CaptureError:
+                    ways.pop(0)
+
+    @property
+    def peer(self) -> str | None:
+        """Network address of the camera, None if the connection is over."""
+        return self._transport.peer
 
     def fail(self, reason: WitnessError) -> None:
         """End the connection for this reason."""
@@ -116,7 +163,7 @@ class RtspClient:
         if self._session is not None and not self._transport.ended.done():
             with contextlib.suppress(CaptureError, TimeoutError):
                 async with asyncio.timeout(min(1.0, self._timeout_s)):
-                    await self._request("TEARDOWN", self._endpoint.uri, {})
+                    await self._request("TEARDOWN", self._control, {})
         self._transport.close()
 
     async def _request(self, method: str, uri: str, headers: dict[str, str]) -> Response:
@@ -129,6 +176,8 @@ class RtspClient:
             self._let_in = True
             for info in response.all("authentication-info"):
                 self._authorizer.informed(info)
+        if response.status in _MOVED and (location := response.get("location")):
+            raise StreamMoved(location)
         if response.status != 200:
             raise _FAILED.get(response.status, StreamProtocolError)(status=str(response.status))
         session = response.get("session")
@@ -156,7 +205,7 @@ class RtspClient:
         for parameter in parameters:
             name, _, value = parameter.strip().partition("=")
             seconds = value.strip()
-            if name.lower() == "timeout" and seconds.isascii() and seconds.isdigit():
+            if name.strip().lower() == "timeout" and seconds.isascii() and seconds.isdigit():
                 self._session_timeout_s = min(max(1.0, float(seconds)), 3600.0)
 
     async def _send(self, method: str, uri: str, headers: dict[str, str]) -> Response:
@@ -168,8 +217,11 @@ class RtspClient:
             fields["Authorization"] = self._authorizer.header(method, uri)
         lines = [f"{method} {uri} RTSP/1.0", *(f"{k}: {v}" for k, v in fields.items())]
         request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        hurry = asyncio.get_running_loop().call_later(self._timeout_s / 2, self._transport.hurry)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._transport.exchange(self._cseq, request)
         except TimeoutError:
-            raise CameraUnreachable from None
+            raise (StreamProtocolError if self._transport.nonsense else CameraUnreachable) from None
+        finally:
+            hurry.cancel()

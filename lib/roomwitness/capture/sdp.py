@@ -1,7 +1,8 @@
 """The parts of a session description (RFC 8866) that a recorder needs."""
 
+import re
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from .errors import StreamProtocolError
 
@@ -44,25 +45,43 @@ _STATIC = {
 }  # fmt: skip
 
 
+# What would end an address in a request line.
+_UNFIT = re.compile(r"[\x00-\x20\x7f]+")
+
+
 def parse(text: str, base: str) -> Description:
     """Read a description; ``base`` is Content-Base, Content-Location or the request's address.
+
+    A media section that makes no sense is left out if there is another.
 
     Raises:
         StreamProtocolError: it is none.
     """
     sections: list[list[str]] = [[]]
-    for line in text.splitlines():
+    for line in text.lstrip("\ufeff\x00 \r\n").splitlines():
         if line.startswith("m="):
             sections.append([])
         sections[-1].append(line.strip())
     if not sections[0] or not sections[0][0].startswith("v="):
         raise StreamProtocolError("not a session description")
     try:
-        media = tuple(_media(lines, base) for lines in sections[1:])
+        media = _all_media(sections[1:], base)
         control = _control(_attribute(sections[0], "control"), base)
     except ValueError, IndexError:
         raise StreamProtocolError("a malformed session description") from None
     return Description(control, media)
+
+
+def _all_media(sections: list[list[str]], base: str) -> tuple[Media, ...]:
+    found, error = [], None
+    for lines in sections:
+        try:
+            found.append(_media(lines, base))
+        except (ValueError, IndexError) as err:
+            error = err
+    if error is not None and not found:
+        raise error
+    return tuple(found)
 
 
 def _media(lines: list[str], base: str) -> Media:
@@ -91,7 +110,8 @@ def _media(lines: list[str], base: str) -> Media:
 
 
 def _attributes(lines: list[str], name: str) -> list[str]:
-    return [line[len(name) + 3 :].strip() for line in lines if line.startswith(f"a={name}:")]
+    start = f"a={name}:"
+    return [line[len(start) :].strip() for line in lines if line[: len(start)].lower() == start]
 
 
 def _attribute(lines: list[str], name: str) -> str | None:
@@ -99,12 +119,22 @@ def _attribute(lines: list[str], name: str) -> str | None:
 
 
 def _control(value: str | None, base: str) -> str:
-    """RFC 2326, C.1.1, as servers mean it: a relative address is below the base."""
-    if not value or value == "*":
-        return base
+    return resolve(base, value) if value and value != "*" else base
+
+
+def resolve(base: str, value: str) -> str:
+    """RFC 2326, C.1.1, as servers mean it: a relative address is below the base, query and all.
+
+    Raises:
+        StreamProtocolError: it is malformed.
+    """
+    value = _UNFIT.sub(lambda found: quote(found[0]), value)
+    try:
+        parts = urlsplit(value if "://" in value else base)
+    except ValueError:
+        raise StreamProtocolError("a malformed address") from None
     if "://" in value:
-        urlsplit(value)  # A malformed one is refused here, not where it is used.
         return value
     if value.startswith("/"):
-        return urljoin(base.replace("rtsp://", "http://", 1), value).replace("http", "rtsp", 1)
+        return f"{parts.scheme}://{parts.netloc}{value}"
     return f"{base.rstrip('/')}/{value}"

@@ -12,10 +12,20 @@ from . import sdp
 from .carrier import Carrier
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .codecs.metadata import MetadataDepacketizer, offered
-from .errors import ConnectionLost, StreamNotFound, StreamProtocolError, StreamUnsupported
+from .errors import (
+    CaptureError,
+    ConnectionLost,
+    StreamMoved,
+    StreamNotFound,
+    StreamProtocolError,
+    StreamUnsupported,
+)
+from .redirect import MAX_REDIRECTS, moved
 from .rtp import Track
 from .rtsp import RtspClient
 from .source import StreamSource
+
+_REPORTS = range(200, 208)  # RTCP packet types (RFC 3550, 12.1; RFC 4585, 3611).
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +98,24 @@ class Stream:
         Raises:
             CaptureError: as it says.
         """
-        client = await RtspClient.connect(self._source, self._packet, self._timeout_s)
-        self._client = client
-        return choose_media(await client.describe(), audio=self._source.audio)
+        for _ in range(MAX_REDIRECTS + 1):
+            client = await RtspClient.connect(self._source, self._packet, self._timeout_s)
+            self._client = client
+            client.watch(self._plausible, self._garbled)
+            try:
+                return choose_media(await client.describe(), audio=self._source.audio)
+            except StreamMoved as err:
+                self._source = self.moved(err)
+                await client.close()
+        raise StreamProtocolError("redirects without end")
+
+    def moved(self, to: StreamMoved) -> StreamSource:
+        """The source at the address that the camera named.
+
+        Raises:
+            StreamUnsupported: that is none.
+        """
+        return moved(self._source, to.location, self._client.peer if self._client else None)
 
     async def play(self, offer: Offer) -> RtspClient:
         """Set the tracks up and start them; ``picture`` and ``sound`` must be set before.
@@ -132,18 +157,42 @@ class Stream:
 
     def _kept_alive(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and self._client is not None:
-            self._client.fail(ConnectionLost())
+            reason = task.exception()
+            self._client.fail(reason if isinstance(reason, CaptureError) else ConnectionLost())
 
     def _packet(self, channel: int, view: memoryview, start: int, end: int) -> None:
         self.arrived += 1
-        track = self._routes.get(channel & ~1) if channel & 1 else self._routes.get(channel)
-        if track is None:
-            return
-        if not channel & 1:
+        track = self._routes.get(channel)
+        if track is not None:
             self.packets += 1
             track.rtp(view, start, end)
-        elif track.rtcp(view, start, end, self._clock()) and self._client is not None:
-            self._client.fail(ConnectionLost())
+        elif (track := self._routes.get(channel - 1)) is not None:
+            if track.rtcp(view, start, end, self._clock()) and self._client is not None:
+                self._client.fail(ConnectionLost())
+        elif end - start > 1 and self._adopts(channel, view[start + 1] & 0x7F):
+            self._packet(channel, view, start, end)
+
+    def _adopts(self, channel: int, payload_type: int) -> bool:
+        """A camera that sends on another channel than it said is known by its payload type."""
+        for known, track in self._routes.items():
+            if track.payload_type == payload_type and not track.begun:
+                del self._routes[known]
+                self._routes[channel] = track
+                return True
+        return False
+
+    def _plausible(self, channel: int, second: int) -> bool:
+        """Whether a packet on this channel may begin so (RFC 3550, 5.1 and 6.4)."""
+        track = self._routes.get(channel)
+        if track is not None:
+            return second & 0x7F == track.payload_type
+        return channel - 1 in self._routes and second in _REPORTS
+
+    def _garbled(self, channel: int) -> None:
+        """What was the last packet on this channel may be none, or not whole."""
+        suspects = self._routes.get(channel) or self._routes.get(channel - 1)
+        for track in [suspects] if suspects else self._routes.values():
+            track.suspect()
 
     def fail(self, reason: WitnessError) -> None:
         """End the connection for this reason."""

@@ -4,45 +4,41 @@ The hot path of all capture: packets are handed on as a place in the receive buf
 """
 
 import asyncio
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from roomwitness.errors import WitnessError
 
-from .errors import ConnectionLost, StreamProtocolError
+from . import messages
+from .errors import ConnectionLost, StreamMoved, StreamProtocolError
+from .messages import Response
 
 _BUFFER = 1 << 18
-_MAX_HEAD = 1 << 14
-_MAX_BODY = 1 << 17
-_MAX_DIGITS = 18
 _DOLLAR = 0x24
+# More than one packet of the largest size, cut or mangled, leaves behind.
+_MAX_GARBAGE = 1 << 16
+_PLACE = re.compile(rb"\$|rtsp/1\.\d +\d{3}", re.IGNORECASE)
+_PLACE_BYTES = 16
 
 type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """Status, headers (lower-case name, value) in order, and body."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header."""
-        return [value for key, value in self.headers if key == name]
-
-    def get(self, name: str) -> str | None:
-        """First value of a header."""
-        return next(iter(self.all(name)), None)
+# What a server may ask of us, and what it is told; all else is not implemented.
+_ANSWERS = dict.fromkeys(
+    ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "TEARDOWN"), "200 OK"
+)
 
 
 class RtspTransport(asyncio.BufferedProtocol):
     """``packet(channel, view, start, end)`` is called for each interleaved packet.
 
     ``ended`` is done, with the reason as its result, when nothing more will come.
+
+    Between packets there may be garbage: reading goes on at the next thing that makes sense, which
+    ``plausible(channel, second byte)`` helps to tell, and ``garbled(channel)`` says whose packet it
+    followed, for that one may have been cut.
     """
 
     def __init__(self, packet: Packet) -> None:
@@ -53,6 +49,14 @@ class RtspTransport(asyncio.BufferedProtocol):
         self._written = 0
         self._waiting: dict[int, asyncio.Future[Response]] = {}
         self._transport: asyncio.Transport | None = None
+        # Bytes that made no sense since something did; None while everything does.
+        self._adrift: int | None = None
+        self._after: int | None = None
+        self._stray = bytearray()
+        self._heard = False
+        self._hurried = False
+        self.plausible: Callable[[int, int], bool] = lambda _channel, _second: False
+        self.garbled: Callable[[int], None] = lambda _channel: None
         self.ended: asyncio.Future[WitnessError] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,7 +67,18 @@ class RtspTransport(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that it is over (asyncio)."""
         del exc
-        self.fail(ConnectionLost())
+        self.fail(StreamProtocolError() if self.nonsense else ConnectionLost())
+
+    @property
+    def peer(self) -> str | None:
+        """Network address of the other side, None if there is no connection."""
+        name = self._transport and self._transport.get_extra_info("peername")
+        return str(name[0]) if name else None
+
+    @property
+    def nonsense(self) -> bool:
+        """Whether the other side has spoken, but not RTSP."""
+        return not self._heard and (self._adrift is not None or self._written > self._read)
 
     @property
     def addresses(self) -> tuple[Address, Address, int]:
@@ -130,8 +145,12 @@ class RtspTransport(asyncio.BufferedProtocol):
             self.fail(err)
 
     def _parse(self) -> None:
+        if self._adrift is not None:
+            self._read = self._find(self._read, self._written)
+            if self._adrift is not None:
+                return
         buffer, view, packet = self._buffer, self._view, self._packet
-        at, end = self._read, self._written
+        at, end, last = self._read, self._written, -1
         try:
             while end - at >= 4:
                 if buffer[at] == _DOLLAR:
@@ -139,64 +158,112 @@ class RtspTransport(asyncio.BufferedProtocol):
                     if stop > end:
                         break
                     packet(buffer[at + 1], view, at + 4, stop)
-                else:
-                    stop = self._message(at, end)
-                    if stop < 0:
-                        break
+                    last, at = at, stop
+                    continue
+                if last >= 0:
+                    self._after, last = buffer[last + 1], -1
+                stop = self._message(at, end)
+                if stop < 0:
+                    break
                 at = stop
+                if self._adrift is not None:
+                    break
         finally:
             self._read = at
+            if last >= 0:
+                self._after = buffer[last + 1]
         if at == end:
             self._read = self._written = 0
 
     def _message(self, at: int, end: int) -> int:
         """Take one response or request; returns where it ends, -1 if it is not whole yet."""
         buffer = self._buffer
-        if not (65 <= buffer[at] <= 90 or buffer[at] in b"\r\n"):
-            raise StreamProtocolError("neither a packet nor a message")
         if buffer[at] in b"\r\n":
             return at + 1
-        stop = buffer.find(b"\r\n\r\n", at, end)
-        if stop < 0:
-            if end - at > _MAX_HEAD:
-                raise StreamProtocolError("a header without end")
+        begun = messages.begins(buffer, at, end)
+        if begun is False:
+            return self._astray(at, end)
+        found = messages.head(buffer, at, end) if begun else None
+        if found is None:
             return -1
-        first, *lines = bytes(buffer[at:stop]).decode("utf-8", "replace").split("\r\n")
-        headers = tuple(
-            (name.strip().lower(), value.strip())
-            for name, _, value in (line.partition(":") for line in lines)
-        )
-        found = dict(headers)
-        size = _number(found.get("content-length", "0"))
-        if size > _MAX_BODY:
-            raise StreamProtocolError("a body too large")
-        stop += 4
-        if stop + size > end:
-            return -1
-        words = first.split(" ", 2)
-        if words[0].startswith("RTSP/") and len(words) > 1:
-            body = bytes(buffer[stop : stop + size])
-            self._answered(Response(_number(words[1]), headers, body), found)
-        elif words[0].startswith("HTTP/"):
-            raise StreamProtocolError("a web server, not a camera's stream")
+        stop = found.stop + found.size
+        if found.size and self._is_packet(found.stop, end):
+            stop = found.stop  # It announced a body and sent none.
+        elif stop > end:
+            if not self._hurried:
+                return -1
+            stop = end
+        self._heard, self._after = True, None
+        if found.method is None:
+            body = bytes(buffer[found.stop : stop])
+            self._answered(Response(found.status, found.headers, body), found.cseq)
         else:
-            self._refuse(found.get("cseq", "0"))
-        return stop + size
+            self._asked(found)
+        return stop
 
-    def _answered(self, response: Response, found: dict[str, str]) -> None:
+    def _answered(self, response: Response, cseq: str | None) -> None:
         # Some cameras forget the number: then it answers the only request that waits.
-        cseq = _number(found["cseq"]) if "cseq" in found else next(iter(self._waiting), 0)
-        future = self._waiting.get(cseq)
+        number = next(iter(self._waiting), 0) if cseq is None else messages.number(cseq)
+        future = self._waiting.get(number)
         if future is not None and not future.done():
             future.set_result(response)
 
-    def _refuse(self, cseq: str) -> None:
-        """A server's own request (ANNOUNCE, REDIRECT): we do none of them."""
+    def _asked(self, request: messages.Head) -> None:
+        """A server's own request (RFC 2326, 10)."""
+        answer = _ANSWERS.get(request.method or "", "501 Not Implemented")
         if self._transport is not None:
-            self._transport.write(f"RTSP/1.0 501 Not Implemented\r\nCSeq: {cseq}\r\n\r\n".encode())
+            text = f"RTSP/1.0 {answer}\r\nCSeq: {request.cseq or 0}\r\n\r\n"
+            self._transport.write(text.encode())
+        if request.method == "REDIRECT":
+            raise StreamMoved(dict(request.headers).get("location", ""))
+        if request.method == "TEARDOWN":
+            raise ConnectionLost
 
+    def hurry(self) -> None:
+        """A body that is shorter than announced, and does not grow: take it as it is."""
+        self._hurried = True
+        self.buffer_updated(0)
+        self._hurried = False
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise StreamProtocolError("a malformed message")
-    return int(text)
+    def take_stray(self) -> bytes:
+        """What came outside of messages before any packet: mostly the rest of a body."""
+        if self._adrift is not None:
+            self._skip(self._read, self._written)
+            self._adrift = None
+        stray, self._stray = bytes(self._stray), bytearray()
+        return stray
+
+    def _astray(self, at: int, end: int) -> int:
+        """Neither packet nor message: go on where one plausibly begins."""
+        self._adrift = 0
+        if self._after is not None:
+            self.garbled(self._after)
+        return self._find(at, end)
+
+    def _find(self, at: int, end: int) -> int:
+        """Skip to the next packet or message; what is too short to tell waits."""
+        for place in _PLACE.finditer(self._buffer, at, end):
+            if place.group() != b"$" or self._is_packet(place.start(), end):
+                self._skip(at, place.start())
+                self._adrift = None
+                return place.start()
+        stop = max(at, end - _PLACE_BYTES)
+        self._skip(at, stop)
+        return stop
+
+    def _is_packet(self, at: int, end: int) -> bool:
+        """Whether a packet that makes sense begins here, and something that does behind it."""
+        buffer = self._buffer
+        if end - at < 6 or buffer[at] != _DOLLAR or buffer[at + 4] >> 6 != 2:
+            return False
+        stop = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])
+        follows = stop >= end or 65 <= buffer[stop] <= 90 or buffer[stop] in b"$r\r\n"
+        return follows and self.plausible(buffer[at + 1], buffer[at + 5])
+
+    def _skip(self, at: int, stop: int) -> None:
+        self._adrift = (self._adrift or 0) + stop - at
+        if self._heard and self._after is None and len(self._stray) < messages.MAX_BODY:
+            self._stray += self._buffer[at:stop]
+        self._read = stop
+        if self._adrift > _MAX_GARBAGE:
+            raise StreamProtocolError("neither packets nor messages")

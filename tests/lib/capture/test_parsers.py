@@ -233,7 +233,7 @@ def test_a_description() -> None:
     assert found.of("audio") == (alaw, mpeg4)
     assert found.of("application") == ()
     zero = "v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/0"
-    for bad in ("", "hello", "v=0\nm=video", zero, "v=0\na=control://["):
+    for bad in ("", "hello", "v=0\nm=video", zero, "v=0\na=control:rtsp://["):
         with pytest.raises(StreamProtocolError):
             sdp.parse(bad, "rtsp://cam/")
 
