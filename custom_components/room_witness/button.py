@@ -9,6 +9,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .entity import RoomEntity
 from .errors import translated
+from .people import pseudonym
 from .site import WitnessConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -40,8 +41,8 @@ class ReportThreatButton(RoomEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Report a threat."""
+        by = pseudonym(self.site.witness, self._context)
         with translated():
-            by = self._context.user_id if self._context else None
             await self.site.witness.report_threat(self.room_id, by)
 
 

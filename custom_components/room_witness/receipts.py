@@ -1,5 +1,6 @@
 """The actions that list erasures and hand out signed receipts and heads of the custody log."""
 
+from datetime import datetime
 from typing import Any
 
 import probatio as vol
@@ -10,65 +11,52 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import VolDictType
 from homeassistant.util import dt as dt_util
 
 from roomwitness.vault import Receipt
-from roomwitness.witness import Witness
 
 from .const import DOMAIN
 from .errors import translated
+from .site import async_site
 
 ATTR_RECEIPT, ATTR_SINCE, ATTR_BEFORE = "receipt", "since", "before"
 ATTR_LIMIT, ATTR_AFTER = "limit", "after"
-_LIST = vol.Schema(
-    {
-        vol.Optional(ATTR_SINCE): cv.datetime,
-        vol.Optional(ATTR_BEFORE): cv.datetime,
-        vol.Optional(ATTR_LIMIT, default=50): vol.All(vol.Coerce(int), vol.Range(1, 500)),
-        vol.Optional(ATTR_AFTER): cv.string,
-    }
-)
+PAGE: VolDictType = {
+    vol.Optional(ATTR_SINCE): cv.datetime,
+    vol.Optional(ATTR_BEFORE): cv.datetime,
+    vol.Optional(ATTR_LIMIT, default=50): vol.All(vol.Coerce(int), vol.Range(1, 500)),
+    vol.Optional(ATTR_AFTER): cv.string,
+}
 
 
 @callback
 def async_setup_receipts(hass: HomeAssistant) -> None:
     """Register them."""
 
-    def witness() -> Witness:
-        entries = hass.config_entries.async_loaded_entries(DOMAIN)
-        if not entries:
-            raise ServiceValidationError(
-                translation_domain=DOMAIN, translation_key="site_not_loaded"
-            )
-        found: Witness = entries[0].runtime_data.witness
-        return found
-
     async def get_receipt(call: ServiceCall) -> ServiceResponse:
         """The file's text, and the name that it should have."""
         name = call.data[ATTR_RECEIPT]
+        witness = async_site(hass).witness
         with translated():
-            file = await witness().receipt(name)
+            file = await witness.receipt(name)
         return {"file_name": f"{name}.receipt", "file": file}
 
     async def list_receipts(call: ServiceCall) -> ServiceResponse:
         """A page, the newest first; ``next`` goes on as ``after``."""
-        span = {
-            key: dt_util.as_utc(call.data[key])
-            for key in (ATTR_SINCE, ATTR_BEFORE)
-            if key in call.data
-        }
+        witness = async_site(hass).witness
         with translated():
-            receipts, after = await witness().receipts(
-                **span, after=call.data.get(ATTR_AFTER), limit=call.data[ATTR_LIMIT]
+            receipts, after = await witness.receipts(
+                **span(call), after=call.data.get(ATTR_AFTER), limit=call.data[ATTR_LIMIT]
             )
         return {"receipts": [_row(receipt) for receipt in receipts], "next": after}
 
     async def get_checkpoint(call: ServiceCall) -> ServiceResponse:
         """The custody log's signed head, to be kept elsewhere."""
+        witness = async_site(hass).witness
         with translated():
-            checkpoint, vkey = await witness().checkpoint()
+            checkpoint, vkey = await witness.checkpoint()
         return {"checkpoint": checkpoint, "verifier_key": vkey}
 
     hass.services.async_register(
@@ -86,8 +74,20 @@ def async_setup_receipts(hass: HomeAssistant) -> None:
         supports_response=SupportsResponse.ONLY,
     )
     hass.services.async_register(
-        DOMAIN, "list_receipts", list_receipts, _LIST, supports_response=SupportsResponse.ONLY
+        DOMAIN,
+        "list_receipts",
+        list_receipts,
+        vol.Schema(PAGE),
+        supports_response=SupportsResponse.ONLY,
     )
+
+
+@callback
+def span(call: ServiceCall) -> dict[str, datetime]:
+    """``since`` and ``before``, where they are given; without a zone they are local."""
+    return {
+        key: dt_util.as_utc(call.data[key]) for key in (ATTR_SINCE, ATTR_BEFORE) if key in call.data
+    }
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:

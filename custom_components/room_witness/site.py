@@ -7,7 +7,7 @@ from pathlib import Path
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryNotReady, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 
@@ -25,6 +25,20 @@ from .rooms import camera_subentries, room_config, room_subentries
 type WitnessConfigEntry = ConfigEntry[Site]
 
 _REFRESH = timedelta(seconds=60)
+
+
+@callback
+def async_site(hass: HomeAssistant) -> Site:
+    """The site, for actions that are aimed at no room.
+
+    Raises:
+        ServiceValidationError: it is not loaded.
+    """
+    entries = hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="site_not_loaded")
+    found: Site = entries[0].runtime_data
+    return found
 
 
 class Site:

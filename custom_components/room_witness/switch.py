@@ -9,14 +9,15 @@ from homeassistant.core import HomeAssistant, ServiceResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
-from homeassistant.util.json import JsonObjectType
 
-from roomwitness.policy.words import RUNNING, HoldKind, Meeting
+from roomwitness.policy.words import RUNNING, HoldKind
 from roomwitness.witness.errors import RoomBusy, RoomIdle
 
 from .const import DOMAIN
 from .entity import RoomEntity
 from .errors import translated
+from .meetings import async_rows
+from .people import pseudonym
 from .rooms import camera_subentries
 from .site import WitnessConfigEntry
 
@@ -87,8 +88,8 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
     @property
     def _by(self) -> str | None:
-        """Who asks: Home Assistant's id of the user, which names nobody; None is an automation."""
-        return self._context.user_id if self._context else None
+        """Who asks, as a pseudonym; None is an automation or a device."""
+        return pseudonym(self.site.witness, self._context)
 
     async def async_report_threat(self) -> ServiceResponse:
         """Hold the running meeting, or the one that has just ended."""
@@ -158,8 +159,10 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         return {"meeting_id": meeting}
 
     async def async_list_evidence(self) -> ServiceResponse:
-        """The room's held meetings and their holds; no names and no reasons."""
-        return {"meetings": [_evidence(m) for m in self.site.witness.holds.evidence(self.room_id)]}
+        """The room's held meetings and their holds; no reasons. The log says who asked."""
+        with translated():
+            found = await self.site.witness.listings.evidence(self._by, self.room_id)
+        return {"meetings": await async_rows(self.site, self._context, found)}
 
     def _meeting(self, meeting_id: str | None, *, held: bool) -> str:
         """The meeting that is meant: the one named, or the only one that it can be."""
@@ -176,26 +179,3 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
 def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else dt_util.as_utc(moment)
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _evidence(meeting: Meeting) -> JsonObjectType:
-    return {
-        "meeting_id": meeting.id,
-        "state": str(meeting.state),
-        "started": _iso(meeting.started),
-        "ended": _iso(meeting.ended),
-        "holds": [
-            {
-                "hold_id": hold.id,
-                "kind": str(hold.kind),
-                "created": _iso(hold.created),
-                "review_date": _iso(hold.review_date),
-                "release_pending": hold.release_asked is not None,
-            }
-            for hold in meeting.open_holds
-        ],
-    }

@@ -157,7 +157,9 @@ async def test_two_people_release_and_neither_placed_it(
     entries = await hass.async_add_executor_job(log_entries, hass)
     asked = [e for e in entries if e["kind"] == "ask_release"][-1]
     released = [e for e in entries if e["kind"] == "release_hold"][-1]
-    assert (asked["by"], released["by"]) == (bo.user_id, cia.user_id)
+    who = entry.runtime_data.witness.people
+    assert (asked["by"], released["by"]) == (who.known(bo.user_id), who.known(cia.user_id))
+    assert bo.user_id not in str(entries), "a pseudonym"
     assert "No charge" not in str(entries)
 
 

@@ -46,7 +46,7 @@ async def test_a_full_disk_is_told_and_the_meeting_begins_once_there_is_room(
 async def test_a_hand_over_is_noted_with_who_did_it(
     hass: HomeAssistant, make_site: MakeSite, camera: Camera
 ) -> None:
-    await make_site(camera_subentry(camera), room_subentry())
+    entry = await make_site(camera_subentry(camera), room_subentry())
     anna = Context(user_id=MockUser(name="anna", is_owner=True).add_to_hass(hass).id)
 
     async def act(action: str, **data: Any) -> Any:
@@ -70,4 +70,6 @@ async def test_a_hand_over_is_noted_with_who_did_it(
     assert state(hass, STATE) == "handed_over"
     entries = await hass.async_add_executor_job(log_entries, hass)
     (noted,) = [e for e in entries if e["kind"] == "hand_over"]
-    assert (noted["meeting"], noted["by"]) == (meeting, anna.user_id)
+    who = entry.runtime_data.witness.people.known(anna.user_id)
+    assert (noted["meeting"], noted["by"]) == (meeting, who)
+    assert who

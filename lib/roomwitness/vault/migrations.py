@@ -94,7 +94,16 @@ CREATE TABLE camera_rate (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES)
+# Who placed a hold was Home Assistant's id of the user: nobody's from now on (people.py).
+_PSEUDONYMS = """
+CREATE TEMP TABLE alias AS SELECT account, 'p-' || lower(hex(randomblob(8))) AS person FROM
+    (SELECT placed_by AS account FROM hold UNION SELECT release_asked_by FROM hold);
+UPDATE hold SET placed_by = (SELECT person FROM alias WHERE account = placed_by),
+    release_asked_by = (SELECT person FROM alias WHERE account = release_asked_by);
+DROP TABLE alias;
+"""
+
+SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS)
 
 
 def migrate(db: sqlite3.Connection) -> None:

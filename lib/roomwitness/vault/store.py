@@ -29,6 +29,7 @@ from .folder import check_folder
 from .freeze import Freeze
 from .index import Index
 from .keys import KeyStore, Wraps, new_recording_key
+from .people import People
 from .records import (
     ClockEvent,
     Gap,
@@ -68,6 +69,7 @@ class Vault:
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
         self._index = Index(root / "index.db", self._path)
+        self.people = People(root / "people.db")
         self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
@@ -84,6 +86,7 @@ class Vault:
         """
         check_folder(self._segments)
         self._index.open()
+        self.people.open()
         self._ephemeral.open()
         self._held.open()
 
@@ -91,6 +94,7 @@ class Vault:
         """Close the index and the key stores."""
         self.thaw()
         self._index.close()
+        self.people.close()
         self._ephemeral.close()
         self._held.close()
 

@@ -10,12 +10,14 @@ from .config import (
     generate_site_keys,
 )
 from .holds import Released
+from .listings import Listed
 from .status import Checked, Problem, RoomStatus
 
 __all__ = [
     "CameraConfig",
     "Checked",
     "LegalFile",
+    "Listed",
     "Problem",
     "Released",
     "RoomConfig",

@@ -12,6 +12,8 @@ from .config import RoomConfig
 from .errors import ReceiptNotFound, RoomNotFound
 from .holds import Holds
 from .ledger import Ledger
+from .listings import Listings
+from .people import People
 from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
@@ -46,6 +48,10 @@ class Answers:
         self._upkeep = upkeep
         self._scrub = scrub
         self.holds = holds
+        self.people = People(
+            vault.people, ledger, upkeep, clock, lambda room: wishes.rooms.get(room)
+        )
+        self.listings = Listings(vault, ledger, upkeep, clock)
         self._clock = clock
         self._disk_problem: Problem | None = None
 

@@ -45,6 +45,24 @@ class LegalFileIncomplete(WitnessError):
     key = "legal_file_incomplete"
 
 
+class PersonUnknown(WitnessError):
+    """Nobody of that pseudonym is known here, or they are forgotten already."""
+
+    key = "person_unknown"
+
+
+class PersonStillNeeded(WitnessError):
+    """Two people must release a hold that this one placed: until then it is known who it was."""
+
+    key = "person_still_needed"
+
+
+class PageNotFound(WitnessError):
+    """No page of a list ended so."""
+
+    key = "page_not_found"
+
+
 class ReceiptNotFound(WitnessError):
     """No receipt of that id is kept, and no meeting of that id was erased."""
 

@@ -132,11 +132,6 @@ class Holds:
                 meeting = await self._upkeep.apply(meeting, event, self._clock(), room)
             return ids
 
-    def evidence(self, room_id: str) -> tuple[Meeting, ...]:
-        """The room's held meetings, oldest first."""
-        held = [m for m in self._ledger.of_room(room_id) if m.held]
-        return tuple(sorted(held, key=lambda m: m.planned_start))
-
     def problems(self, room_id: str, now: datetime) -> Iterable[Problem]:
         """Holds whose review is due, and releases that wait for a second person."""
         meetings = self._ledger.of_room(room_id)

@@ -81,6 +81,10 @@ class Upkeep:
         """Do disk work."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *args)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Do disk work that nobody waits for, before whatever is asked for next."""
+        self._disk.submit(work)
+
     async def everything(self, now: datetime) -> None:
         """Close the difference between what should be and what is, once."""
         for room in tuple(self._wishes.rooms.values()):

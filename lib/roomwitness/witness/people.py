@@ -1,0 +1,91 @@
+"""Whoever acts is a pseudonym in log and index; who that is can be forgotten."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+from roomwitness.errors import WitnessError
+from roomwitness.policy.words import Meeting
+from roomwitness.vault.people import People as Table
+
+from .config import RoomConfig
+from .errors import PersonStillNeeded, PersonUnknown
+from .ledger import Ledger
+from .upkeep import Upkeep
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class People:
+    """Accounts are whatever the face calls a person's login; they never reach log or index."""
+
+    def __init__(
+        self,
+        table: Table,
+        ledger: Ledger,
+        upkeep: Upkeep,
+        clock: Callable[[], datetime],
+        rooms: Callable[[str], RoomConfig | None],
+    ) -> None:
+        self._table = table
+        self._ledger = ledger
+        self._upkeep = upkeep
+        self._clock = clock
+        self._rooms = rooms
+
+    def pseudonym(self, account: str | None) -> str | None:
+        """The person's pseudonym, always the same while they are not forgotten; None is nobody.
+
+        A report of a threat waits for no disk: a new row is written by the disk's thread, before
+        whatever that thread is asked for next.
+        """
+        if account is None:
+            return None
+        person = self._table.pseudonym(account)
+        if self._table.unsaved:
+            self._upkeep.later(self._save)
+        return person
+
+    def account(self, person: str | None) -> str | None:
+        """Whose pseudonym it is; None if it is nobody's that is still known."""
+        return None if person is None else self._table.account(person)
+
+    def known(self, account: str) -> str | None:
+        """The pseudonym that a person has, if any."""
+        return self._table.known(account)
+
+    async def forget(self, person: str | None, by: str | None = None) -> None:
+        """Erase who a pseudonym is. Log and index keep it, and it says nothing any more.
+
+        ``by`` is the pseudonym of whoever decides it.
+
+        Raises:
+            PersonUnknown: nobody of that pseudonym is known.
+            PersonStillNeeded: two people must release a hold that this person placed or asked for.
+            LogUnwritable, VaultUnwritable: it must be tried again.
+        """
+        if person is None or self._table.account(person) is None:
+            raise PersonUnknown
+        if any(person in _kept_apart(m) for m in self._two_people()):
+            raise PersonStillNeeded
+        note = partial(self._ledger.note, "person_forgotten", person=person, by=by)
+        await self._upkeep.run(note, self._clock())
+        await self._upkeep.run(self._table.forget, person)
+
+    def _two_people(self) -> Iterable[Meeting]:
+        """Meetings whose holds only two people may release."""
+        for meeting in self._ledger.meetings:
+            room = self._rooms(meeting.room_id)
+            if room is not None and room.policy.two_people:
+                yield meeting
+
+    def _save(self) -> None:
+        try:
+            self._table.save()
+        except WitnessError as err:
+            _LOGGER.warning("A pseudonym could not be stored, trying again later: %s", err.key)
+
+
+def _kept_apart(meeting: Meeting) -> set[str | None]:
+    return {who for hold in meeting.open_holds for who in (hold.placed_by, hold.release_asked_by)}

@@ -1,0 +1,147 @@
+"""Who acts is a pseudonym, who looks is logged, and whoever is forgotten is gone everywhere."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from roomwitness.custody import LogUnwritable, verify_log
+from roomwitness.policy.errors import TwoPeopleNeeded
+from roomwitness.policy.words import HoldKind, MeetingState
+from roomwitness.vault.errors import VaultUnwritable
+from roomwitness.witness import Witness
+from roomwitness.witness.errors import PageNotFound, PersonStillNeeded, PersonUnknown
+
+from .house import POLICY, House, until
+
+ANNA, BO, CIA = "7f3a-account-anna", "7f3a-account-bo", "7f3a-account-cia"
+CAREFUL = replace(POLICY, two_people=True, review_window=timedelta(hours=1))
+
+
+@pytest.fixture
+async def witness(house: House) -> AsyncIterator[Witness]:
+    made = await house.started(house.room(policy=CAREFUL, bound=False))
+    yield made
+    with suppress(RuntimeError):  # Some tests stop it themselves.
+        await made.stop()
+
+
+async def held(witness: Witness, account: str) -> str:
+    await witness.start_meeting("r1")
+    meeting = await witness.report_threat("r1", witness.people.pseudonym(account))
+    await witness.stop_meeting("r1")
+    return meeting
+
+
+def everything(house: House) -> bytes:
+    return b"".join(p.read_bytes() for p in house.root.rglob("*") if p.is_file())
+
+
+async def test_a_forgotten_person_is_nowhere_and_the_log_verifies(
+    house: House, witness: Witness
+) -> None:
+    meeting = await held(witness, ANNA)
+    anna = witness.people.known(ANNA)
+    boss = witness.people.pseudonym(BO)
+    assert witness.people.account(anna) == ANNA
+    with pytest.raises(PersonStillNeeded):
+        await witness.people.forget(anna, boss)
+    for account in (BO, CIA):
+        await witness.holds.release(meeting, "over", by=witness.people.pseudonym(account))
+    assert ANNA.encode() in everything(house)
+    await witness.people.forget(anna, boss)
+    assert ANNA.encode() not in everything(house)
+    assert witness.people.account(anna) is None
+    (noted,) = [e for e in house.entries() if e["kind"] == "person_forgotten"]
+    assert (noted["person"], noted["by"]) == (anna, boss)
+    for unknown in (anna, None, "p-0000"):
+        with pytest.raises(PersonUnknown):
+            await witness.people.forget(unknown, boss)
+    await witness.stop()
+    assert verify_log(house.root / "vault" / "custody").unsigned == 0
+    by = {e["by"] for e in house.entries() if "by" in e}
+    assert anna in by
+    assert BO not in str(house.entries())
+
+
+async def test_one_person_is_one_over_a_restart(house: House, witness: Witness) -> None:
+    meeting = await held(witness, ANNA)
+    await witness.stop()
+    again = await house.started(house.room(policy=CAREFUL, bound=False))
+    with pytest.raises(TwoPeopleNeeded):
+        await again.holds.release(meeting, "mine", by=again.people.pseudonym(ANNA))
+    assert again.people.pseudonym(None) is None
+    assert again.people.account(None) is None
+    await again.stop()
+
+
+async def test_a_threat_is_reported_though_the_person_cannot_be_written(
+    house: House, witness: Witness, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    table = witness._vault.people
+    save = table.save
+    monkeypatch.setattr(table, "save", lambda: (_ for _ in ()).throw(VaultUnwritable))
+    meeting = await held(witness, ANNA)
+    assert "trying again later: vault_unwritable" in caplog.text
+    assert ANNA not in caplog.text
+    monkeypatch.setattr(table, "save", save)
+    with pytest.raises(TwoPeopleNeeded):
+        await witness.holds.release(meeting, "mine", by=witness.people.pseudonym(ANNA))
+    await until(lambda: not table.unsaved)
+    assert ANNA.encode() in everything(house)
+
+
+async def test_who_lists_is_logged_before_they_are_told(house: House, witness: Witness) -> None:
+    meeting = await held(witness, ANNA)
+    await witness.holds.place(meeting, HoldKind.LEGAL, "case", witness.people.pseudonym(BO))
+    for _ in range(4):
+        await witness.start_meeting("r1")
+        await witness.stop_meeting("r1")
+    cia = witness.people.pseudonym(CIA)
+    seen: list[str] = []
+    after = None
+    while True:
+        rows, after = await witness.listings.meetings(cia, after=after, limit=2)
+        seen += [row.meeting.id for row in rows]
+        if after is None:
+            break
+    assert len(seen) == len(set(seen)) == 5
+    assert seen[-1] == meeting
+    held_ones, _ = await witness.listings.meetings(cia, room_id="r1", states=[MeetingState.HELD])
+    (listed,) = held_ones
+    assert [h.kind for h in listed.meeting.open_holds] == ["threat", "legal"]
+    (evidence,) = await witness.listings.evidence(None, "r1")
+    assert evidence == listed
+    entries = [e for e in house.entries() if e["kind"] == "listed"]
+    assert [(e["what"], e["meetings"], e["room"], e["by"]) for e in entries] == [
+        ("meetings", 2, None, cia),
+        ("meetings", 2, None, cia),
+        ("meetings", 1, None, cia),
+        ("meetings", 1, "r1", cia),
+        ("evidence", 1, "r1", None),
+    ]
+    with pytest.raises(PageNotFound):
+        await witness.listings.meetings(cia, after="nonsense")
+
+
+async def test_what_cannot_be_logged_is_not_told(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await held(witness, ANNA)
+
+    def full(*_: object, **__: object) -> None:
+        raise LogUnwritable
+
+    monkeypatch.setattr(witness._ledger, "note", full)
+    with pytest.raises(LogUnwritable):
+        await witness.listings.meetings(None)
+    with pytest.raises(LogUnwritable):
+        await witness.listings.evidence(None, "r1")
+    anna = witness.people.known(ANNA)
+    monkeypatch.setattr(witness._wishes, "rooms", {})
+    with pytest.raises(LogUnwritable):
+        await witness.people.forget(anna)
+    assert witness.people.known(ANNA) == anna
