@@ -25,7 +25,7 @@ from roomwitness.errors import WitnessError
 from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
 
 from .const import CONF_AUDIO, CONF_PROFILE, CONF_STREAM_URL
-from .rooms import camera_subentries, stream_source
+from .rooms import camera_subentries, onvif_source, stream_source
 from .transport_flow import CONNECTION
 
 CONF_FOUND = "found"
@@ -123,31 +123,39 @@ class CameraFlow(ConfigSubentryFlow):
         """Ask the device for its streams."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input[CONF_HOST] = user_input[CONF_HOST].strip()
             try:
-                self._info = await describe(
-                    user_input[CONF_HOST].strip(),
-                    user_input[CONF_PORT],
-                    user_input.get(CONF_USERNAME),
-                    user_input.get(CONF_PASSWORD),
-                )
-                self._data = {
-                    **user_input,
-                    CONF_HOST: user_input[CONF_HOST].strip(),
-                    CONF_STREAM_URL: self._info.best.url,
-                    CONF_PROFILE: self._info.best.token,
-                    "manufacturer": self._info.manufacturer,
-                    "model": self._info.model,
-                }
-                self._stream = await probe(self._source())
+                info = self._info = await describe(onvif_source(user_input))
             except WitnessError as err:
                 errors["base"] = err.key
             else:
-                return await self.async_step_details()
+                kept = self._suggested.get(CONF_PROFILE)
+                profile = next((p for p in info.profiles if p.token == kept), info.best)
+                self._data = {
+                    **user_input,
+                    CONF_STREAM_URL: profile.url,
+                    CONF_PROFILE: profile.token,
+                    "manufacturer": info.identity.manufacturer,
+                    "model": info.identity.model,
+                }
+                errors = await self._try()
+                # Where there are several profiles, another may do.
+                if not errors or len(info.profiles) > 1:
+                    return self._details(errors)
         return self.async_show_form(
             step_id="onvif",
             data_schema=self.add_suggested_values_to_schema(_ONVIF, user_input or self._suggested),
             errors=errors,
         )
+
+    async def _try(self) -> dict[str, str]:
+        """Look at the stream; gives what is wrong."""
+        try:
+            self._stream = await probe(self._source())
+        except WitnessError as err:
+            self._stream = None
+            return {"base": err.key}
+        return {}
 
     async def async_step_stream(
         self, user_input: dict[str, Any] | None = None
@@ -156,12 +164,9 @@ class CameraFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             self._data = dict(user_input)
-            try:
-                self._stream = await probe(self._source())
-            except WitnessError as err:
-                errors["base"] = err.key
-            else:
-                return await self.async_step_details()
+            errors = await self._try()
+            if not errors:
+                return self._details(errors)
         return self.async_show_form(
             step_id="stream",
             data_schema=self.add_suggested_values_to_schema(_STREAM, user_input or self._suggested),
@@ -180,27 +185,28 @@ class CameraFlow(ConfigSubentryFlow):
                 url = next(p.url for p in self._info.profiles if p.token == token)
                 self._data |= {CONF_STREAM_URL: url}
             self._data |= user_input
-            try:
-                if token is not None:
-                    self._stream = await probe(self._source())
-            except WitnessError as err:
-                errors["base"] = err.key
+            if token is not None:
+                errors = await self._try()
             if not name:
                 errors[CONF_NAME] = "name_missing"
             if not errors:
                 return self._async_keep(name)
-        stream = self._stream
+        return self._details(errors)
+
+    def _details(self, errors: dict[str, str]) -> SubentryFlowResult:
+        stream, info = self._stream, self._info
+        offset = info.clock_offset_s if info is not None else None
         return self.async_show_form(
             step_id="details",
             data_schema=self._details_schema(),
             errors=errors,
             description_placeholders={
-                "codec": stream.codec if stream else "",
-                "width": str(stream.width if stream else 0),
-                "height": str(stream.height if stream else 0),
+                "codec": stream.codec if stream else "-",
+                "width": str(stream.width if stream else "-"),
+                "height": str(stream.height if stream else "-"),
                 "sound": (stream.audio_codec if stream else None) or "-",
                 "sound_refused": (stream.sound_refused if stream else None) or "-",
-                "offset": f"{self._info.clock_offset_s:.1f}" if self._info else "-",
+                "offset": "-" if offset is None else f"{offset:.1f}",
             },
         )
 
@@ -210,13 +216,11 @@ class CameraFlow(ConfigSubentryFlow):
             name = self._get_reconfigure_subentry().title
         fields: dict[Any, Any] = {vol.Required(CONF_NAME, default=name): TextSelector()}
         if self._info is not None and len(self._info.profiles) > 1:
-            options = [
-                SelectOptionDict(value=p.token, label=f"{p.name} ({p.width}×{p.height})")
-                for p in self._info.profiles
-            ]
+            options = [SelectOptionDict(value=p.token, label=p.label) for p in self._info.profiles]
             selector = SelectSelector(SelectSelectorConfig(options=options))
             fields[vol.Required(CONF_PROFILE, default=self._data[CONF_PROFILE])] = selector
-        if self._stream is not None and self._stream.has_audio:
+        offered = self._info is not None and any(p.has_audio for p in self._info.profiles)
+        if self._stream.has_audio if self._stream is not None else offered:
             default = bool(self._suggested.get(CONF_AUDIO, False))
             fields[vol.Required(CONF_AUDIO, default=default)] = BooleanSelector()
         return vol.Schema(fields)

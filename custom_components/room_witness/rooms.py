@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.const import CONF_PASSWORD, CONF_USERNAME
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 
 from roomwitness.capture import StreamSource, Transport
+from roomwitness.onvif import OnvifSource
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.witness import CameraConfig, LegalFile, RoomConfig
 
@@ -67,6 +68,16 @@ def stream_source(data: Mapping[str, Any]) -> StreamSource:
         data.get(CONF_PASSWORD) or None,
         data.get(CONF_AUDIO, False),
         Transport(connection.get(CONF_TRANSPORT, Transport.AUTOMATIC)),
+    )
+
+
+def onvif_source(data: Mapping[str, Any]) -> OnvifSource:
+    """Where a camera's ONVIF service is, and how to be let in."""
+    return OnvifSource(
+        data[CONF_HOST],
+        data[CONF_PORT],
+        data.get(CONF_USERNAME) or None,
+        data.get(CONF_PASSWORD) or None,
     )
 
 

@@ -5,5 +5,6 @@
 
 from .camera import Camera
 from .config import CameraConfig, Faults
+from .profiles import VideoProfile
 
-__all__ = ["Camera", "CameraConfig", "Faults"]
+__all__ = ["Camera", "CameraConfig", "Faults", "VideoProfile"]

@@ -36,6 +36,7 @@ def _parse() -> CameraConfig:
     parser.add_argument("--fps", type=int, default=default.fps)
     parser.add_argument("--gop", type=int, default=default.gop)
     parser.add_argument("--discovery", action="store_true")
+    parser.add_argument("--media2", action="store_true")
     return CameraConfig(**vars(parser.parse_args()))
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .profiles import VideoProfile
+
 
 @dataclass
 class CameraConfig:
@@ -24,6 +26,8 @@ class CameraConfig:
     fps: int = 10
     gop: int = 10
     discovery: bool = False
+    profiles: tuple[VideoProfile, ...] = ()
+    media2: bool = False
 
 
 @dataclass

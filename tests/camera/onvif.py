@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from . import profiles
 from .config import CameraConfig, Faults
+from .profiles import VideoProfile
 
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
@@ -17,7 +19,11 @@ _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 _FAULT = """<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value
  xmlns:ter="http://www.onvif.org/ver10/error">ter:{code}</s:Value></s:Subcode></s:Code>
 <s:Reason><s:Text xml:lang="en">{text}</s:Text></s:Reason></s:Fault>"""
-_DEVICE, _MEDIA = "/onvif/device_service", "/onvif/media_service"
+_DEVICE, _MEDIA, _MEDIA2 = (
+    "/onvif/device_service",
+    "/onvif/media_service",
+    "/onvif/media2_service",
+)
 
 
 class OnvifServer:
@@ -34,6 +40,7 @@ class OnvifServer:
         app = web.Application()
         app.router.add_post(_DEVICE, self._handle)
         app.router.add_post(_MEDIA, self._handle)
+        app.router.add_post(_MEDIA2, self._handle)
         app.router.add_post("/fault", self._fault)  # type: ignore[arg-type]
         self._runner = web.AppRunner(app)
         await self._runner.setup()
@@ -52,6 +59,8 @@ class OnvifServer:
         name = found[1] if found else ""
         if name != "GetSystemDateAndTime" and not self._allowed(text):
             return self._say(_FAULT.format(code="NotAuthorized", text="Not authorized"), 400)
+        if name in ("GetProfiles", "GetStreamUri"):
+            return self._media(name, text, media2=request.path == _MEDIA2)
         body = getattr(self, f"_{name}", None)
         if body is None:
             return self._say(_FAULT.format(code="ActionNotSupported", text="No such action"), 500)
@@ -95,12 +104,14 @@ class OnvifServer:
     def _GetServices(self) -> str:  # noqa: N802
         def service(namespace: str, path: str) -> str:
             return (
-                f"<tds:Service><tds:Namespace>http://www.onvif.org/ver10/{namespace}/wsdl"
+                f"<tds:Service><tds:Namespace>http://www.onvif.org/{namespace}/wsdl"
                 f"</tds:Namespace><tds:XAddr>{self._url(path)}</tds:XAddr><tds:Version>"
                 "<tt:Major>2</tt:Major><tt:Minor>6</tt:Minor></tds:Version></tds:Service>"
             )
 
-        services = service("device", _DEVICE) + service("media", _MEDIA)
+        services = service("ver10/device", _DEVICE) + service("ver10/media", _MEDIA)
+        if self.config.media2:
+            services += service("ver20/media", _MEDIA2)
         return f"<tds:GetServicesResponse>{services}</tds:GetServicesResponse>"
 
     def _GetCapabilities(self) -> str:  # noqa: N802
@@ -121,28 +132,29 @@ class OnvifServer:
             "</tds:GetDeviceInformationResponse>"
         )
 
-    def _GetProfiles(self) -> str:  # noqa: N802
-        config = self.config
-        sound = (
-            '<tt:AudioEncoderConfiguration token="a"><tt:Name>a</tt:Name><tt:UseCount>1'
-            "</tt:UseCount><tt:Encoding>AAC</tt:Encoding><tt:Bitrate>32</tt:Bitrate>"
-            "<tt:SampleRate>16</tt:SampleRate></tt:AudioEncoderConfiguration>"
-            if config.audio
-            else ""
-        )
-        return (
-            '<trt:GetProfilesResponse><trt:Profiles token="main" fixed="true"><tt:Name>Main'
-            '</tt:Name><tt:VideoEncoderConfiguration token="v"><tt:Name>v</tt:Name><tt:UseCount>1'
-            "</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution><tt:Width>"
-            f"{config.width}</tt:Width><tt:Height>{config.height}</tt:Height></tt:Resolution>"
-            "<tt:Quality>5</tt:Quality></tt:VideoEncoderConfiguration>"
-            f"{sound}</trt:Profiles></trt:GetProfilesResponse>"
-        )
+    @property
+    def profiles(self) -> tuple[VideoProfile, ...]:
+        """As configured; else the one that it plays."""
+        c = self.config
+        main = VideoProfile("main", "H264", c.width, c.height, c.fps, audio=c.audio)
+        return c.profiles or (main,)
 
-    def _GetStreamUri(self) -> str:  # noqa: N802
-        return (
-            "<trt:GetStreamUriResponse><trt:MediaUri>"
-            f"<tt:Uri>rtsp://{self.config.host}:{self.rtsp_port}/stream</tt:Uri>"
+    def _media(self, name: str, text: str, *, media2: bool) -> web.Response:
+        if name == "GetProfiles" and media2:
+            return self._say(profiles.media2(self.profiles, text))
+        if name == "GetProfiles":
+            return self._say(profiles.media1(self.profiles))
+        profile = profiles.asked(self.profiles, text)
+        if profile is None or not profile.ready:
+            return self._say(_FAULT.format(code="NoProfile", text="No such profile"), 400)
+        uri = profile.uri or f"rtsp://{self.config.host}:{self.rtsp_port}/stream"
+        if media2:
+            return self._say(
+                '<tr2:GetStreamUriResponse xmlns:tr2="http://www.onvif.org/ver20/media/wsdl">'
+                f"<tr2:Uri>{uri}</tr2:Uri></tr2:GetStreamUriResponse>"
+            )
+        return self._say(
+            f"<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{uri}</tt:Uri>"
             "<tt:InvalidAfterConnect>false</tt:InvalidAfterConnect><tt:InvalidAfterReboot>false"
             "</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout></trt:MediaUri>"
             "</trt:GetStreamUriResponse>"

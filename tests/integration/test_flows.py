@@ -16,7 +16,7 @@ from custom_components.room_witness.keys import StoredKeys
 from custom_components.room_witness.rooms import room_config
 from roomwitness.onvif import discover
 from roomwitness.vault.age import Identity
-from tests.camera import Camera
+from tests.camera import Camera, VideoProfile
 from tests.camera.discovery import Discovery
 from tests.peers import free_port
 
@@ -210,6 +210,51 @@ async def test_a_known_camera_is_reconfigured_by_onvif(
     result = await flow.go(name="Front door", audio=False)
     assert result["type"] is FlowResultType.ABORT
     assert entry.subentries["camera1"].title == "Front door"
+    await hass.async_block_till_done()
+
+
+PROFILES = (
+    VideoProfile("sub", "H264", 160, 96, 10, 300),
+    VideoProfile("main", "H264", 1920, 1080, 25, 4000, audio=True),
+    VideoProfile("gone", "H265", 2560, 1440, 25, 6000, uri="rtsp://127.0.0.1:9/gone"),
+)
+
+
+async def test_the_profile_is_the_users_choice_and_stays_it(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera
+) -> None:
+    camera.config.profiles, camera.config.media2 = PROFILES, True
+    entry = await make_site()
+    flow = Subentries(hass, entry, "camera")
+    await flow.start()
+    await flow.go(next_step_id="onvif")
+    told = {"host": "127.0.0.1", "port": camera.onvif.port, "username": "cam", "password": "pa ss"}
+    result = await flow.go(**told)
+    # The best does not play: others may, so they are offered.
+    assert (result["step_id"], result["errors"]) == ("details", {"base": "camera_unreachable"})
+    profile = next(k for k in result["data_schema"].schema if k == "profile")
+    assert profile.default() == "gone"
+    options = result["data_schema"].schema[profile].config["options"]
+    assert [option["label"] for option in options] == [
+        "160×96 H.264, 10 fps, 0.3 Mbit/s (Sub)",
+        "1920×1080 H.264, 25 fps, 4 Mbit/s (Main)",
+        "2560×1440 H.265, 25 fps, 6 Mbit/s (Gone)",
+    ]
+    result = await flow.go(name="Door", profile="gone", audio=False)
+    assert result["errors"] == {"base": "camera_unreachable"}
+    result = await flow.go(name="Door", profile="sub", audio=False)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    assert (subentry.data["profile"], subentry.data["stream_url"]) == ("sub", camera.url)
+
+    await flow.start(subentry.subentry_id)
+    result = await flow.go(**told)
+    assert (result["step_id"], result["errors"]) == ("details", {})
+    profile = next(k for k in result["data_schema"].schema if k == "profile")
+    assert profile.default() == "sub"
+    result = await flow.go(name="Door", profile="main", audio=True)
+    assert result["type"] is FlowResultType.ABORT
+    assert entry.subentries[subentry.subentry_id].data["profile"] == "main"
     await hass.async_block_till_done()
 
 

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Self
 
+from roomwitness.auth import Authorizer, choose
 from roomwitness.errors import WitnessError
 
 from . import sdp
-from .auth import Authorizer, choose
 from .errors import (
     CameraAuthFailed,
     CameraUnreachable,

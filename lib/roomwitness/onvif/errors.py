@@ -1,5 +1,7 @@
 """What can go wrong when a camera is asked over ONVIF. No message holds an address."""
 
+from collections.abc import Set
+
 from roomwitness.errors import WitnessError
 
 
@@ -9,6 +11,14 @@ class OnvifError(WitnessError):
     key = "onvif_error"
 
 
+class OnvifFault(OnvifError):
+    """The device refuses the request; ``codes`` are the fault's words, in lower case."""
+
+    def __init__(self, codes: Set[str]) -> None:
+        super().__init__()
+        self.codes = codes
+
+
 class OnvifUnreachable(OnvifError):
     """No ONVIF service answers at this address."""
 
@@ -16,12 +26,12 @@ class OnvifUnreachable(OnvifError):
 
 
 class OnvifAuthFailed(OnvifError):
-    """The device refuses the user name or password."""
+    """The device refuses the user name or password, or this user may not do that."""
 
     key = "onvif_auth_failed"
 
 
 class OnvifNoProfile(OnvifError):
-    """The device offers no media profile with an H.264 picture."""
+    """The device offers no media profile with a picture that we can record."""
 
     key = "onvif_no_profile"

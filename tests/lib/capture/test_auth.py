@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from roomwitness.capture.auth import Authorizer, choose
+from roomwitness.auth import Authorizer, choose
 
 # RFC 7616, 3.9.1; 3.9.2 as corrected by erratum 4897; RFC 2617, 3.5.
 MUFASA = ("Mufasa", "Circle of Life")

@@ -1,4 +1,4 @@
-"""RTSP authentication: Basic (RFC 7617) and Digest (RFC 7616, and before it RFC 2069 and 2617)."""
+"""Authentication of HTTP and RTSP: Basic (RFC 7617), Digest (RFC 7616, before it 2069 and 2617)."""
 
 import base64
 import hashlib
