@@ -31,6 +31,8 @@ def _verify_log(args: argparse.Namespace) -> None:
     found = verify_log(args.folder, key, [path.read_text() for path in args.kept])
     print(f"OK: {found.size} signed entries of {found.origin}, {found.unsigned} not yet signed")
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
+    if found.kept:
+        print(f"It continues each of the {found.kept} checkpoints that are kept beside it.")
     if args.kept:
         print(f"It continues each of {len(args.kept)} kept checkpoints: nothing was rewritten.")
     if key is None:

@@ -1,5 +1,6 @@
 """The custody log: append-only, signed, and checked by anyone."""
 
+from .checkpoints import Checkpoints
 from .entry import encode_entry
 from .errors import LogTampered, LogUnwritable, ProofInvalid
 from .log import CustodyLog
@@ -11,6 +12,7 @@ from .verify import Verified, prove_entry, verify_log
 
 __all__ = [
     "Certificate",
+    "Checkpoints",
     "CustodyLog",
     "LogTampered",
     "LogUnwritable",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .checkpoints import kept_notes
 from .entry import decode_entry
 from .errors import LogTampered, ProofInvalid
 from .log import CHECKPOINT, LOG, VKEY
@@ -14,13 +15,17 @@ from .signing import Checkpoint, open_note
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A log that holds: ``size`` entries are signed, ``unsigned`` more wait for a checkpoint."""
+    """A log that holds: ``size`` entries are signed, ``unsigned`` more wait for a checkpoint.
+
+    ``kept`` is how many checkpoints that were kept beside it it continues.
+    """
 
     origin: str
     size: int
     unsigned: int
     root: str
     last_time: str | None
+    kept: int = 0
 
 
 def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) -> Verified:
@@ -28,7 +33,8 @@ def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) 
 
     ``vkey`` is the site's published verifier key; without it the one beside the log is used, which
     shows that the log is whole but not whose it is. ``kept`` are checkpoints that somebody outside
-    was given earlier: each must be where this log once stood, or it was rewritten or rolled back.
+    was given earlier: each of them, and of those kept beside the log, must be where this log once
+    stood, or it was rewritten or rolled back.
 
     Raises:
         LogTampered: the log or its checkpoint does not hold, or is not there.
@@ -43,7 +49,8 @@ def read_log(
     try:
         key = vkey or (folder / VKEY).read_text()
         signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
-        earlier = [Checkpoint.parse(open_note(note, key)) for note in kept]
+        beside = [note for _, note in kept_notes(folder)]
+        earlier = [Checkpoint.parse(open_note(note, key)) for note in (*kept, *beside)]
         lines = (folder / LOG).read_bytes().split(b"\n")[:-1]
     except OSError, UnicodeDecodeError:
         raise LogTampered("log, checkpoint or key is missing or unreadable") from None
@@ -68,7 +75,9 @@ def read_log(
         if not same or roots.get(checkpoint.size) != checkpoint.root:
             raise LogTampered("this is not the log that a kept checkpoint was taken of")
     unsigned = tree.size - signed.size
-    return Verified(signed.origin, signed.size, unsigned, signed.root.hex(), last), lines
+    root = signed.root.hex()
+    found = Verified(signed.origin, signed.size, unsigned, root, last, len(beside))
+    return found, lines
 
 
 def prove_entry(folder: Path, index: int) -> TlogProof:

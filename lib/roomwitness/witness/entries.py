@@ -7,6 +7,21 @@ from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
 from roomwitness.vault import Segment
 
+# Entries after which a checkpoint is kept at once; erasures keep theirs (erasures.py).
+KEPT_AT = frozenset(
+    {
+        "report_threat",
+        "place_hold",
+        "extend_hold",
+        "release_hold",
+        "lapse_hold",
+        "hand_over",
+        "exported",
+        "log_tampered",
+        "log_rolled_back",
+    }
+)
+
 
 def hold_fields(event: events.Event) -> dict[str, str | float | bool | None]:
     """Give the fields beyond the meeting's; a reason may hold names: it stays in the index."""

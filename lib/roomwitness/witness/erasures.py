@@ -138,6 +138,7 @@ class Erasures:
         leaves = [encode_entry("erased", now, _fields(r, c.digest)) for r, c in gone]
         first = self._ledger.note_all(leaves)
         proofs = self._ledger.prove_all(list(enumerate(leaves, first)))
+        self._ledger.keep_checkpoint(now)
         self._vault.receive(
             [
                 (receipt, receipt_file(certificate, proof))

@@ -6,24 +6,28 @@ All methods block on disk: the conductor calls them in its one worker thread.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from roomwitness.custody import (
+    Checkpoints,
     CustodyLog,
     LogTampered,
+    LogUnwritable,
     SiteSigner,
     TlogProof,
     disagreements,
     read_account,
 )
+from roomwitness.custody.checkpoints import due
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import RUNNING, GapCause, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Gap, Receipt, Recording, Recovered, Segment, Vault, rates
 from roomwitness.vault.listed import listed
 
-from .entries import bound_fields, clock_fields, hold_fields
+from .entries import KEPT_AT, bound_fields, clock_fields, hold_fields
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
@@ -51,6 +55,7 @@ class Ledger:
         self._signer = signer
         self._origin = origin
         self._log = CustodyLog(log_dir, signer, origin)
+        self._kept = Checkpoints(log_dir)
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
         self.rolled_back = False
@@ -72,16 +77,25 @@ class Ledger:
             self.note("log_tampered", now, kept_as=aside.name)
         pattern = f"{self._log_dir.name}.tampered-*"
         self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
-        had = self._log.rolled_back_from
-        self.rolled_back = had is not None
-        if had is not None:
-            self.note("log_rolled_back", now, had=had)
+        self._look_for_rollback(now)
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
         over = {m.id for m in self.meetings if m.state not in RUNNING}
         self.unended = {r.meeting_id for r in self._vault.open_recordings()} & over
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
+
+    def _look_for_rollback(self, now: datetime) -> None:
+        try:
+            kept = self._kept.open().set_aside(self._log.size, now)
+        except OSError as err:
+            raise LogUnwritable(f"errno {err.errno}") from None
+        had = max(self._log.rolled_back_from or 0, kept or 0)
+        self.rolled_back = had > 0
+        if had:
+            self.note("log_rolled_back", now, had=had)
+        if self._kept.last is None:  # The first hour counts from here.
+            self.keep_checkpoint(now)
 
     def close(self) -> None:
         """Close the log; every entry is signed already."""
@@ -108,7 +122,31 @@ class Ledger:
     def note(self, kind: str, now: datetime, **fields: str | float | bool | None) -> None:
         """Log and sign something that is not a change of a meeting."""
         self._log.append(kind, now, **fields)
-        self._log.checkpoint()
+        note = self._log.checkpoint()
+        if kind in KEPT_AT:
+            self._keep(note, now)
+
+    def _keep(self, note: str, now: datetime) -> None:
+        with suppress(LogUnwritable):  # What is reported is logged; one is kept a minute later.
+            self._kept.keep(note, self._log.size, now)
+
+    def keep_checkpoint(self, now: datetime) -> None:
+        """Keep the newest signed head, as after each hold, release, export and erasure."""
+        self._keep(self._log.checkpoint(), now)
+
+    def checkpoint_due(self, now: datetime) -> bool:
+        """Whether an hour has passed since a checkpoint was kept."""
+        return due(self._kept.last, now)
+
+    def keep_hourly(self, now: datetime) -> None:
+        """Log that the log is at work, so that also an hour in which nothing happens is signed.
+
+        Raises:
+            LogUnwritable: also if the checkpoint could not be kept.
+        """
+        self._log.append("checkpoint", now)
+        self._kept.keep(self._log.checkpoint(), self._log.size, now)
+        self._kept.tidy(now)
 
     def note_all(self, leaves: Sequence[bytes]) -> int:
         """Log entries (of ``encode_entry``) together, signed once; gives the first one's index."""

@@ -98,6 +98,8 @@ class Upkeep:
         await self._erase_due(now)
         await self._end_left_open(now)
         await self._measure(now)
+        if self._ledger.checkpoint_due(now):
+            await self.run(self._ledger.keep_hourly, now)
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
         known = self._ledger.of_room_with_past(room.id)

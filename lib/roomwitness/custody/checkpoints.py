@@ -1,0 +1,152 @@
+"""Checkpoints that are kept: ``checkpoints/SIZE-TIME.checkpoint``, with what others said of them.
+
+Cosignatures are further signature lines of the note; a timestamp is ``SIZE-TIME.tsr`` beside it.
+All are kept for two days, then one a day for a year, then one a month.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from roomwitness.files import replace
+
+from .errors import LogUnwritable
+from .signing import split_note
+
+FOLDER, SUFFIX, TIMESTAMP = "checkpoints", ".checkpoint", ".tsr"
+EVERY = timedelta(hours=1)
+_ALL, _DAILY = timedelta(days=2), timedelta(days=366)
+_AGAIN = timedelta(minutes=1)
+_TIME = "%Y%m%dT%H%M%SZ"
+_NAME = re.compile(r"([0-9]{12,})-([0-9]{8}T[0-9]{6}Z)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kept:
+    """A checkpoint that was kept of a log of ``size`` entries at ``time``."""
+
+    size: int
+    time: datetime
+
+    @property
+    def name(self) -> str:
+        """Its file's name without the ending."""
+        return f"{self.size:012d}-{self.time:{_TIME}}"
+
+    @classmethod
+    def parse(cls, name: str) -> Self | None:
+        """Read such a name; None if it is something else."""
+        found = _NAME.fullmatch(name)
+        try:
+            return found and cls(
+                int(found[1]), datetime.strptime(found[2], _TIME).replace(tzinfo=UTC)
+            )
+        except ValueError:
+            return None
+
+
+def due(last: datetime | None, now: datetime) -> bool:
+    """Whether an hour has passed since the last one; also if the clock was set back behind it."""
+    return last is None or not timedelta(0) <= now - last < EVERY
+
+
+def superfluous(kept: Iterable[tuple[Kept, bool]], now: datetime) -> list[Kept]:
+    """Which to let go; each comes with whether others attested it, which is worth more.
+
+    Of each day, later of each month, the newest attested one stays, or else the newest.
+    """
+    found = sorted(kept)
+    best: dict[str, tuple[bool, Kept]] = {}
+    for each, attested in found[:-1]:
+        age = now - each.time
+        if age > _ALL:
+            span = f"{each.time:%Y-%m-%d}" if age <= _DAILY else f"{each.time:%Y-%m}"
+            best[span] = max(best.get(span, (attested, each)), (attested, each))
+    stay = {each for _, each in best.values()}
+    return [each for each, _ in found[:-1] if now - each.time > _ALL and each not in stay]
+
+
+class Checkpoints:
+    """The folder of one log."""
+
+    def __init__(self, custody: Path) -> None:
+        self._folder = custody / FOLDER
+        self.last: datetime | None = None
+
+    def open(self) -> Self:
+        """Find when the last one was kept."""
+        found = self.all()
+        self.last = found[-1].time if found else None
+        return self
+
+    def all(self) -> list[Kept]:
+        """Those that there are, the smallest log first."""
+        names = (path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}"))
+        return sorted(kept for name in names if (kept := Kept.parse(name)) is not None)
+
+    def keep(self, note: str, size: int, now: datetime) -> Kept:
+        """Keep a checkpoint, synced.
+
+        Raises:
+            LogUnwritable: one is due again in a minute.
+        """
+        kept = Kept(size, now.astimezone(UTC).replace(microsecond=0))
+        try:
+            self._folder.mkdir(exist_ok=True)
+            replace(self.path(kept), note.encode(), sync=True)
+        except OSError as err:
+            self.last = now - EVERY + _AGAIN
+            raise LogUnwritable(f"errno {err.errno}") from None
+        self.last = kept.time
+        return kept
+
+    def path(self, kept: Kept, suffix: str = SUFFIX) -> Path:
+        """Where it, or its timestamp, is."""
+        return self._folder / f"{kept.name}{suffix}"
+
+    def tidy(self, now: datetime) -> None:
+        """Let go of what need not be kept; what cannot be removed stays."""
+        for kept in superfluous(((each, self._attested(each)) for each in self.all()), now):
+            for suffix in (TIMESTAMP, SUFFIX):
+                try:
+                    self.path(kept, suffix).unlink(missing_ok=True)
+                except OSError:
+                    return
+
+    def _attested(self, kept: Kept) -> bool:
+        _, lines = split_note(self.path(kept).read_text())
+        return len(lines) > 1 or self.path(kept, TIMESTAMP).exists()
+
+    def set_aside(self, size: int, now: datetime) -> int | None:
+        """An older log was put back: move what was kept of more entries than it has.
+
+        Gives the most entries that it had; None if there are none.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        ahead = [kept for kept in self.all() if kept.size > size]
+        if not ahead:
+            return None
+        folder = self._folder / f"rolled-back-{now.astimezone(UTC):{_TIME}}"
+        folder.mkdir(exist_ok=True)
+        for kept in ahead:
+            for suffix in (SUFFIX, TIMESTAMP):
+                path = self.path(kept, suffix)
+                if path.exists():
+                    path.rename(folder / path.name)
+        self.open()
+        return ahead[-1].size
+
+
+def kept_notes(custody: Path) -> Iterator[tuple[Kept, str]]:
+    """What is kept beside a log, read from outside; one that goes meanwhile is passed over."""
+    store = Checkpoints(custody)
+    for kept in store.all():
+        try:
+            yield kept, store.path(kept).read_text()
+        except FileNotFoundError:
+            continue
