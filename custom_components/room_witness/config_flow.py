@@ -1,13 +1,14 @@
-"""Setting the site up: where the vault is, and the custodian's identity, shown this once."""
+"""Setting the site up: where the vault is, and who may open evidence."""
 
 import secrets
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, override
 
 import probatio as vol
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntry,
-    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
     OptionsFlow,
@@ -16,34 +17,30 @@ from homeassistant.core import callback
 from homeassistant.helpers.selector import TextSelector
 
 from roomwitness.errors import WitnessError
+from roomwitness.vault.errors import disk_error
 from roomwitness.vault.folder import check_folder
-from roomwitness.witness import SiteKeys, generate_site_keys
+from roomwitness.witness import Custodian, StoredKeys, generate_site_keys
 
 from . import paths
 from .camera_flow import CameraFlow
 from .const import (
+    CONF_CUSTODIANS,
     CONF_ORIGIN,
-    CONF_RECIPIENT,
     CONF_VAULT,
     DOMAIN,
     SUBENTRY_CAMERA,
     SUBENTRY_ROOM,
 )
-from .keys import StoredKeys
+from .keys_flow import KeysFlow
 from .options_flow import SiteOptionsFlow
 from .room_flow import RoomFlow
 
-CONF_CONFIRM = "confirm"
-_CONFIRM_LENGTH = 6
 
-
-class RoomWitnessConfigFlow(ConfigFlow, domain=DOMAIN):
+class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
     """One site to a Home Assistant."""
 
     def __init__(self) -> None:
         self._vault = ""
-        self._origin = ""
-        self._keys: SiteKeys | None = None
 
     @classmethod
     @callback
@@ -87,9 +84,15 @@ class RoomWitnessConfigFlow(ConfigFlow, domain=DOMAIN):
         stored = await self._async_stored()
         if stored is not None:
             return await self.async_step_known_site()
-        self._origin = f"roomwitness/{secrets.token_hex(4)}"
-        self._keys = generate_site_keys(self._origin)
-        return await self.async_step_custodian()
+        return await self.async_step_first_custodian()
+
+    async def async_step_first_custodian(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """How the first custodian comes by a key."""
+        return self.async_show_menu(
+            step_id="first_custodian", menu_options=["custodian", "custodian_own"]
+        )
 
     async def _async_stored(self) -> StoredKeys | None:
         return await self.hass.async_add_executor_job(StoredKeys.load, paths.keys_file(self.hass))
@@ -105,45 +108,24 @@ class RoomWitnessConfigFlow(ConfigFlow, domain=DOMAIN):
             return self.async_show_form(
                 step_id="known_site",
                 data_schema=vol.Schema({}),
-                description_placeholders={"recipient": stored.custodian_recipient},
+                description_placeholders={
+                    "recipients": ", ".join(f"`{c.recipient}`" for c in stored.custodians)
+                },
             )
         return self._async_create(stored)
 
-    async def async_step_custodian(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Show the recovery identity once; its last characters prove that it was kept."""
-        keys = self._keys
-        if keys is None:
-            return self.async_abort(reason="site_keys_missing")
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            told = user_input[CONF_CONFIRM].strip().upper()
-            if len(told) >= _CONFIRM_LENGTH and keys.custodian_identity.endswith(told):
-                stored = StoredKeys(
-                    origin=self._origin,
-                    custodian_recipient=keys.custodian_recipient,
-                    site_identity=keys.site_identity,
-                    log_private_key=keys.log_private_key,
-                )
-                try:
-                    await self.hass.async_add_executor_job(stored.save, paths.keys_file(self.hass))
-                except OSError:
-                    errors["base"] = "vault_unwritable"
-                else:
-                    self._keys = None
-                    return self._async_create(stored)
-            else:
-                errors[CONF_CONFIRM] = "identity_not_confirmed"
-        return self.async_show_form(
-            step_id="custodian",
-            data_schema=vol.Schema({vol.Required(CONF_CONFIRM): TextSelector()}),
-            errors=errors,
-            description_placeholders={
-                "identity": keys.custodian_identity,
-                "recipient": keys.custodian_recipient,
-            },
-        )
+    @override
+    async def _async_take(self, custodian: Custodian) -> ConfigFlowResult:
+        """At set-up: with this custodian the site has its keys."""
+        if self.source == SOURCE_RECONFIGURE:
+            return await super()._async_take(custodian)
+        origin = f"roomwitness/{secrets.token_hex(4)}"
+        stored = generate_site_keys(origin).stored(origin, (custodian,))
+        try:
+            await self.hass.async_add_executor_job(stored.save, paths.keys_file(self.hass))
+        except OSError as err:
+            raise disk_error(err) from None
+        return self._async_create(stored)
 
     @callback
     def _async_create(self, stored: StoredKeys) -> ConfigFlowResult:
@@ -152,6 +134,6 @@ class RoomWitnessConfigFlow(ConfigFlow, domain=DOMAIN):
             data={
                 CONF_VAULT: self._vault,
                 CONF_ORIGIN: stored.origin,
-                CONF_RECIPIENT: stored.custodian_recipient,
+                CONF_CUSTODIANS: [asdict(c) for c in stored.custodians],
             },
         )

@@ -10,7 +10,7 @@ SUBENTRY_ROOM: Final = "room"
 # The site's entry.
 CONF_VAULT: Final = "vault"
 CONF_ORIGIN: Final = "origin"
-CONF_RECIPIENT: Final = "custodian_recipient"
+CONF_CUSTODIANS: Final = "custodians"
 
 # The site's options.
 CONF_TWO_PEOPLE: Final = "two_people"

@@ -1,6 +1,7 @@
 """One site at work: the conductor, and what ties it to Home Assistant."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,13 +13,12 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 
 from roomwitness.errors import WitnessError
-from roomwitness.witness import RoomStatus, SiteConfig, Witness
+from roomwitness.witness import RoomStatus, SiteConfig, StoredKeys, Witness
 
 from . import issues, paths
 from .bookings import Bookings
-from .const import CONF_AREA, CONF_VAULT, DOMAIN
+from .const import CONF_AREA, CONF_CUSTODIANS, CONF_VAULT, DOMAIN
 from .copies import BackupList
-from .keys import StoredKeys
 from .lamp import Lamps
 from .rooms import camera_subentries, room_config, room_subentries
 
@@ -75,10 +75,8 @@ class Site:
                 root=Path(self.entry.data[CONF_VAULT]),
                 ephemeral_dir=paths.ephemeral_dir(self.hass),
                 held_dir=paths.held_dir(self.hass),
-                site_identity=keys.site_identity,
-                custodian_recipients=(keys.custodian_recipient,),
-                log_private_key=keys.log_private_key,
-                origin=keys.origin,
+                keys=keys,
+                keys_file=paths.keys_file(self.hass),
             )
         )
         try:
@@ -87,6 +85,7 @@ class Site:
             issues.async_set(self.hass, err.key, active=True)
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
         issues.async_clear_setup(self.hass)
+        self.async_show_keys()
         self._stops.append(self.witness.subscribe(self._async_changed))
         await self.async_update_rooms()
         self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
@@ -95,6 +94,14 @@ class Site:
         self._stops.append(
             self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
         )
+
+    @callback
+    def async_show_keys(self) -> None:
+        """Let the entry name the custodians that there are: public halves, should the keys go."""
+        found = [asdict(custodian) for custodian in self.witness.keys.custodians]
+        if found != self.entry.data.get(CONF_CUSTODIANS):
+            data = {**self.entry.data, CONF_CUSTODIANS: found}
+            self.hass.config_entries.async_update_entry(self.entry, data=data)
 
     async def _async_hass_stops(self, _event: Event) -> None:
         await self.async_stop()

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from roomwitness.custody import (
@@ -19,7 +20,7 @@ from roomwitness.custody import (
     verify_receipt,
 )
 from roomwitness.errors import WitnessError
-from roomwitness.vault.age import Identity
+from roomwitness.vault.age import parse_identity
 from roomwitness.vault.check import Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
@@ -82,13 +83,16 @@ def _inspect(args: argparse.Namespace) -> None:
 _EPHEMERAL = ".room_witness_unheld.log.d"
 
 
-def _check(args: argparse.Namespace) -> int:
-    config = args.vault.parent.parent
-    places = Places(
+def _places(args: argparse.Namespace) -> Places:
+    return Places(
         args.vault,
-        args.ephemeral or config / _EPHEMERAL,
+        args.ephemeral or args.vault.parent.parent / _EPHEMERAL,
         args.held or args.vault.parent / "held",
     )
+
+
+def _check(args: argparse.Namespace) -> int:
+    places = _places(args)
     found = check(places, deep=args.deep)
     found += _against_log(args.vault, args.custody or args.vault / "custody", args.vkey)
     if args.repair:
@@ -115,11 +119,37 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
     return [Finding(*each) for each in found]
 
 
-def _export(args: argparse.Namespace) -> None:
-    identity = Identity.from_string(_identity_line(args.identity.read_text()))
-    found = export_identities(args.held, identity)
+def _export(args: argparse.Namespace) -> int:
+    identity = parse_identity(_identity_line(args.identity.read_text()))
+    found, closed = export_identities(args.held, identity)
     for recording_id, text in sorted(found.items()):
         print(f"# recording {recording_id}\n{text}")
+    for recording_id in sorted(closed):
+        print(f"not wrapped for this identity: {recording_id}", file=sys.stderr)
+    return 1 if closed else 0
+
+
+def _rewrap(args: argparse.Namespace) -> int:
+    # Here and not above: the other commands need nothing of what records.
+    from roomwitness.witness.offline import rewrap
+
+    identity = None
+    if args.identity is not None:
+        identity = parse_identity(_identity_line(args.identity.read_text()))
+    found = rewrap(
+        _places(args),
+        args.keys or args.vault.parent / "keys" / "site.json",
+        identity,
+        args.add,
+        args.retire,
+        datetime.now(UTC),
+    )
+    print(f"{found.added} wraps made, {found.removed} removed")
+    for name, count in found.waiting.items():
+        print(f"{count} recordings lack a wrap for {name}: another custodian must open them")
+    for name, count in found.kept.items():
+        print(f"{count} recordings can only be opened by {name}: kept")
+    return 1 if found.waiting or found.kept else 0
 
 
 def _identity_line(text: str) -> str:
@@ -187,6 +217,18 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")
     sub.add_argument("held", type=Path, help="the held key store's folder")
     sub.add_argument("--identity", type=Path, required=True, help="the custodian's age identity")
+    sub = command("rewrap", _rewrap, "Add or retire custodians of recordings that there are.")
+    sub.add_argument("--vault", type=Path, required=True, help="the vault folder (index.db)")
+    sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
+    sub.add_argument("--held", type=Path, help="folder of held-keys.db")
+    sub.add_argument("--keys", type=Path, help="the site's key file (site.json)")
+    sub.add_argument("--identity", type=Path, help="a custodian's age identity; else the site's")
+    sub.add_argument(
+        "--add", action="append", default=[], metavar="RECIPIENT", help="age1...; may be repeated"
+    )
+    sub.add_argument(
+        "--retire", action="append", default=[], metavar="ID", help="a custodian's id; likewise"
+    )
     return parser
 
 

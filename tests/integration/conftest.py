@@ -17,7 +17,6 @@ from syrupy.assertion import SnapshotAssertion
 import custom_components  # noqa: F401 (before the test package's own folder of that name)
 from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
-from custom_components.room_witness.keys import StoredKeys
 from roomwitness.witness import SiteKeys, generate_site_keys
 from tests.camera import Camera, CameraConfig
 
@@ -139,12 +138,7 @@ def make_site(hass: HomeAssistant, keys: SiteKeys) -> MakeSite:
     """Set a site up with these subentries; ``load=False`` only adds it."""
 
     async def make(*subentries: ConfigSubentry, load: bool = True) -> MockConfigEntry:
-        stored = StoredKeys(
-            origin="roomwitness/test",
-            custodian_recipient=keys.custodian_recipient,
-            site_identity=keys.site_identity,
-            log_private_key=keys.log_private_key,
-        )
+        stored = keys.stored("roomwitness/test")
         await hass.async_add_executor_job(stored.save, paths.keys_file(hass))
         entry = MockConfigEntry(
             domain=DOMAIN,
@@ -152,7 +146,7 @@ def make_site(hass: HomeAssistant, keys: SiteKeys) -> MakeSite:
             data={
                 "vault": paths.default_vault(hass),
                 "origin": stored.origin,
-                "custodian_recipient": stored.custodian_recipient,
+                "custodians": [{"recipient": keys.custodian_recipient, "label": ""}],
             },
         )
         object.__setattr__(

@@ -157,7 +157,7 @@ async def test_no_erased_key_is_in_any_backup_and_held_evidence_opens(
     assert state(hass, "sensor.room_12_evidence_held") == "1"
 
     def check() -> None:
-        needle = [*needles(calm_wraps, keys), *pieces(calm_wraps.custodians)]
+        needle = [*needles(calm_wraps, keys), *pieces(*calm_wraps.custodians.values())]
         needle += needles(evidence_wraps, keys)  # The site's wrap is in no backup either.
         own = needles(evidence_wraps, keys) + needles(calm_wraps, keys)
         live = everything(paths.ephemeral_dir(hass))
@@ -167,7 +167,7 @@ async def test_no_erased_key_is_in_any_backup_and_held_evidence_opens(
             folder = restored(archive, tmp_path / f"restored {name}")
             for haystack in (data, everything(folder)):
                 assert not any(n in haystack for n in needle), name
-                there = all(n in haystack for n in pieces(evidence_wraps.custodians))
+                there = all(n in haystack for n in pieces(*evidence_wraps.custodians.values()))
                 assert there is (name in ("held", "erased")), name
             assert not (folder / paths.EPHEMERAL).exists()
             assert inspect(folder / "room_witness" / "vault")["meeting"]

@@ -12,10 +12,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.room_witness import camera_flow, paths
 from custom_components.room_witness.const import DOMAIN
-from custom_components.room_witness.keys import StoredKeys
 from custom_components.room_witness.rooms import room_config
 from roomwitness.onvif import discover
 from roomwitness.vault.age import Identity
+from roomwitness.witness import StoredKeys
 from tests.camera import Camera, VideoProfile
 from tests.camera.discovery import Discovery
 from tests.peers import free_port
@@ -33,7 +33,8 @@ async def test_a_site_is_set_up_and_its_identity_confirmed(hass: HomeAssistant) 
     )
     assert result["errors"] == {"vault": "vault_unwritable"}
     result = await flow.async_configure(result["flow_id"], {"vault": paths.default_vault(hass)})
-    assert result["step_id"] == "custodian"
+    assert result["step_id"] == "first_custodian"
+    result = await flow.async_configure(result["flow_id"], {"next_step_id": "custodian"})
     identity = result["description_placeholders"]["identity"]
     for wrong in ("", identity[-5:], identity[:6], "AAAAAA"):
         result = await flow.async_configure(result["flow_id"], {"confirm": wrong})
@@ -42,7 +43,8 @@ async def test_a_site_is_set_up_and_its_identity_confirmed(hass: HomeAssistant) 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     entry = result["result"]
-    assert entry.data["custodian_recipient"] == str(Identity.from_string(identity).recipient)
+    recipient = str(Identity.from_string(identity).recipient)
+    assert entry.data["custodians"] == [{"recipient": recipient, "label": ""}]
     everything = "".join(
         path.read_text(errors="replace")
         for path in Path(hass.config.config_dir).rglob("*")

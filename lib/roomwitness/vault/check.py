@@ -15,7 +15,7 @@ from pathlib import Path
 from roomwitness import files
 
 from .errors import StoreError
-from .keys import KeyStore, Wraps
+from .keys import KeyStore
 from .records import file_name
 from .writer import PART, TAIL
 
@@ -42,13 +42,15 @@ _SQL = {
         " AND id NOT IN (SELECT recording FROM held.wrap)"
     ),
     "ephemeral-key-has-recording": (
-        "SELECT recording FROM ephemeral.wrap WHERE recording NOT IN (SELECT id FROM recording)"
+        "SELECT DISTINCT recording FROM ephemeral.wrap"
+        " WHERE recording NOT IN (SELECT id FROM recording)"
     ),
     "held-key-has-recording": (
-        "SELECT recording FROM held.wrap WHERE recording NOT IN (SELECT id FROM recording)"
+        "SELECT DISTINCT recording FROM held.wrap WHERE recording NOT IN (SELECT id FROM recording)"
     ),
     "held-key-has-hold": (
-        "SELECT wrap.recording FROM held.wrap JOIN recording ON recording.id = wrap.recording"
+        "SELECT DISTINCT wrap.recording FROM held.wrap"
+        " JOIN recording ON recording.id = wrap.recording"
         " WHERE recording.meeting NOT IN (SELECT meeting FROM hold WHERE released IS NULL)"
     ),
     "hold-has-held-key": (
@@ -193,7 +195,7 @@ def _repair(places: Places, ephemeral: KeyStore, held: KeyStore, finding: Findin
             wraps = ephemeral.get(finding.of)
             if wraps is None:
                 return False
-            held.put(finding.of, Wraps(site=None, custodians=wraps.custodians))
+            held.put(finding.of, wraps.for_backups)
         case "folder-has-recording":
             shutil.rmtree(segments / finding.of)
             files.sync_folder(segments)

@@ -5,7 +5,7 @@ the folder of segments is synced once.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,25 @@ class Erased:
     segments: int
     bytes: int
     verification: tuple[str, ...]
+
+
+def needle(file: bytes) -> bytes:
+    """The end of a wrap: what a search of the stores' files would find if it were left."""
+    return file[-_NEEDLE:]
+
+
+def bytes_absent(stores: Iterable[KeyStore], needles: Sequence[bytes]) -> bool:
+    """Search the stores' files for what was destroyed; False if one is too large to search.
+
+    Raises:
+        VaultUnwritable: some of it is still there.
+    """
+    raw = [store.raw(_SEARCHED_BYTES) for store in stores]
+    # What was overwritten is zeros, and no wrap holds so many: the rest is soon searched.
+    raw = [data and data.replace(bytes(_ZEROS), b"") for data in raw]
+    if any(wanted in data for data in raw if data is not None for wanted in needles):
+        raise VaultUnwritable("a key's bytes are still there")
+    return None not in raw
 
 
 class Eraser:
@@ -111,7 +130,7 @@ class Eraser:
             for recording_id in recording_ids:
                 wraps = store.get(recording_id)
                 if wraps is not None:
-                    found += [w[-_NEEDLE:] for w in (wraps.site, wraps.custodians) if w]
+                    found += [needle(file) for file in wraps.files.values()]
         return found
 
     def _verify(self, needles: Sequence[bytes]) -> tuple[str, ...] | VaultUnwritable:
@@ -120,10 +139,8 @@ class Eraser:
             files.sync_folder(self._segments)
         except OSError as err:
             return VaultUnwritable(f"errno {err.errno}")
-        raw = [store.raw(_SEARCHED_BYTES) for store in self._stores]
-        # What was overwritten is zeros, and no wrap holds so many: the rest is soon searched.
-        raw = [data and data.replace(bytes(_ZEROS), b"") for data in raw]
-        if any(needle in data for data in raw if data is not None for needle in needles):
-            return VaultUnwritable("a key's bytes are still there")
-        searched = (BYTES_SEARCHED,) if None not in raw else ()
-        return (KEYS_ABSENT, *searched, FILES_ABSENT)
+        try:
+            searched = bytes_absent(self._stores, needles)
+        except VaultUnwritable as err:
+            return err
+        return (KEYS_ABSENT, *((BYTES_SEARCHED,) if searched else ()), FILES_ABSENT)

@@ -29,6 +29,18 @@ class KeyMissing(WitnessError):
     key = "key_missing"
 
 
+class RecordingSealed(KeyMissing):
+    """Only a custodian can open the recording: it has no wrap for the site."""
+
+    key = "recording_sealed"
+
+
+class CustodiansUnusable(WitnessError):
+    """No custodian's recipient could be encrypted to, so nobody could open the recording."""
+
+    key = "custodians_unusable"
+
+
 class AgeFormatError(WitnessError):
     """The bytes are not an age file that this reader claims (age-encryption.org/v1)."""
 
@@ -63,6 +75,12 @@ class PluginFailed(WitnessError):
     """The program that encrypts to a recipient did not do its work."""
 
     key = "plugin_failed"
+
+
+class VaultInUse(WitnessError):
+    """Another process has the vault open."""
+
+    key = "vault_in_use"
 
 
 class StoreError(WitnessError):

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from . import age
-from .errors import StoreError
+from .errors import KeyMissing, StoreError
 
 _TABLES = (
     "meeting",
@@ -46,13 +46,22 @@ def inspect(vault: Path) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-def export_identities(held: Path, custodian: age.Identity) -> dict[str, str]:
-    """Identity of each held recording by its id, for ``age -d -i``.
+def export_identities(
+    held: Path, custodian: age.KnownIdentity
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Identity of each held recording by its id, for ``age -d -i``; and those it does not open.
 
     Raises:
         StoreError: there is no readable key store.
-        KeyMissing: this custodian's identity does not open a key.
+        KeyMissing: this custodian's identity opens none of them.
     """
     with _read_only(held / "held-keys.db") as db:
-        rows = db.execute("SELECT recording, custodians FROM wrap").fetchall()
-    return {row[0]: age.decrypt(row[1], [custodian]).decode() for row in rows}
+        rows = db.execute("SELECT recording, file FROM wrap ORDER BY recording, key").fetchall()
+    found: dict[str, str] = {}
+    for recording, file in rows:
+        if recording not in found:
+            with suppress(KeyMissing):  # Another custodian's.
+                found[recording] = age.decrypt(file, [custodian]).decode()
+    if rows and not found:
+        raise KeyMissing("this identity opens no held recording")
+    return found, frozenset(row[0] for row in rows) - found.keys()

@@ -6,37 +6,96 @@ deleted, so that no file of a store holds a key that was destroyed (sqlite.org/p
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
+
+from roomwitness.errors import WitnessError
 
 from . import age
-from .errors import StoreError, VaultUnwritable
+from .errors import CustodiansUnusable, StoreError, VaultUnwritable
 
 # What SQLite may put beside a database.
 _BESIDE = ("-journal", "-wal", "-shm")
+SITE, CUSTODIAN = "site", "custodian"
+
+
+def key_id(recipient: age.KnownRecipient) -> str:
+    """A public key's short name: eight digits of its digest, which say nothing of its holder."""
+    return sha256(str(recipient).encode()).hexdigest()[:8]
+
+
+class Holder(NamedTuple):
+    """Whom a wrap is for: ``SITE`` or ``CUSTODIAN``, and the id of the key."""
+
+    kind: str
+    key: str
+
+    @classmethod
+    def site(cls, recipient: age.KnownRecipient) -> Self:
+        """The site, by that key of its own."""
+        return cls(SITE, key_id(recipient))
+
+    @classmethod
+    def custodian(cls, recipient: age.KnownRecipient) -> Self:
+        """The custodian with that key."""
+        return cls(CUSTODIAN, key_id(recipient))
 
 
 @dataclass(frozen=True, slots=True)
 class Wraps:
-    """A recording's identity as two age files: for the site, and for the custodians."""
+    """A recording's identity, as one age file for each who may open it.
 
-    site: bytes | None = field(repr=False)
-    custodians: bytes = field(repr=False)
+    One file each, because recipients of different types must not share one (age forbids it for
+    post-quantum ones), and because a custodian then goes without anybody's key being needed.
+    """
+
+    files: Mapping[Holder, bytes] = field(repr=False)
+
+    @property
+    def site(self) -> bytes | None:
+        """The site's; None where only custodians can open the recording."""
+        return next((file for holder, file in self.files.items() if holder.kind == SITE), None)
+
+    @property
+    def custodians(self) -> dict[str, bytes]:
+        """The custodians', by key id."""
+        return {h.key: file for h, file in self.files.items() if h.kind == CUSTODIAN}
+
+    @property
+    def for_backups(self) -> Wraps:
+        """Without the site's: what may lie where backups take it."""
+        return Wraps({h: file for h, file in self.files.items() if h.kind == CUSTODIAN})
 
 
 def new_recording_key(
-    site: age.Recipient | None, custodians: Sequence[age.Recipient]
+    site: age.Recipient | None, custodians: Sequence[age.KnownRecipient]
 ) -> tuple[age.Recipient, Wraps]:
-    """Make a recording's key pair; its secret half exists only wrapped."""
+    """Make a recording's key pair; its secret half exists only wrapped.
+
+    A custodian whose recipient fails now (a plugin's may) is left out, and gets its wrap later.
+
+    Raises:
+        CustodiansUnusable: nobody could open the recording.
+    """
     identity = age.generate_identity()
-    secret = str(identity).encode()
-    wraps = Wraps(
-        site=age.encrypt(secret, [site]) if site else None,
-        custodians=age.encrypt(secret, custodians),
-    )
-    return identity.recipient, wraps
+    files = {} if site is None else {Holder.site(site): wrap(identity, site)}
+    for custodian in custodians:
+        try:
+            files[Holder.custodian(custodian)] = wrap(identity, custodian)
+        except WitnessError, OSError:
+            continue
+    if not files:
+        raise CustodiansUnusable
+    return identity.recipient, Wraps(files)
+
+
+def wrap(identity: age.Identity, recipient: age.KnownRecipient) -> bytes:
+    """A recording's identity, for one who may open it."""
+    return age.encrypt(str(identity).encode(), [recipient])
 
 
 class KeyStore:
@@ -62,8 +121,9 @@ class KeyStore:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA secure_delete=ON")
             db.execute(
-                "CREATE TABLE IF NOT EXISTS wrap (recording TEXT PRIMARY KEY, site BLOB,"
-                " custodians BLOB NOT NULL) STRICT"
+                "CREATE TABLE IF NOT EXISTS wrap (recording TEXT NOT NULL,"
+                " kind TEXT NOT NULL CHECK (kind IN ('site', 'custodian')), key TEXT NOT NULL,"
+                " file BLOB NOT NULL, PRIMARY KEY (recording, kind, key)) STRICT"
             )
             self._path.chmod(0o600)
             self._file = self._seen()
@@ -94,30 +154,42 @@ class KeyStore:
         return found.st_dev, found.st_ino
 
     def put(self, recording_id: str, wraps: Wraps) -> None:
-        """Keep a recording's wraps."""
-        self._run(
-            "INSERT OR REPLACE INTO wrap VALUES (?, ?, ?)",
-            (recording_id, wraps.site, wraps.custodians),
-        )
+        """Keep these wraps of a recording, beside others that it has."""
+        self.change([(recording_id, holder, file) for holder, file in wraps.files.items()])
+
+    def change(self, changes: Iterable[tuple[str, Holder, bytes | None]]) -> None:
+        """Put wraps and, where it is None, overwrite and remove them: all or nothing, synced."""
+        with self._transaction() as db:
+            for recording_id, holder, file in changes:
+                if file is None:
+                    db.execute(
+                        "DELETE FROM wrap WHERE recording = ? AND kind = ? AND key = ?",
+                        (recording_id, *holder),
+                    )
+                else:
+                    db.execute(
+                        "INSERT OR REPLACE INTO wrap VALUES (?, ?, ?, ?)",
+                        (recording_id, *holder, file),
+                    )
 
     def get(self, recording_id: str) -> Wraps | None:
         """The recording's wraps, if they are here."""
-        rows = self._run("SELECT site, custodians FROM wrap WHERE recording = ?", (recording_id,))
-        return Wraps(*rows[0]) if rows else None
+        sql = "SELECT kind, key, file FROM wrap WHERE recording = ?"
+        rows = self._run(sql, (recording_id,))
+        return Wraps({Holder(kind, key): file for kind, key, file in rows}) if rows else None
+
+    def holders(self) -> dict[str, frozenset[Holder]]:
+        """Whom each recording is wrapped for."""
+        found: dict[str, set[Holder]] = {}
+        for recording_id, kind, key in self._run("SELECT recording, kind, key FROM wrap", ()):
+            found.setdefault(recording_id, set()).add(Holder(kind, key))
+        return {recording_id: frozenset(holders) for recording_id, holders in found.items()}
 
     def destroy(self, recording_ids: Iterable[str]) -> None:
         """Overwrite and remove; synced when it returns."""
         ids = [(recording_id,) for recording_id in recording_ids]
-        with self._lock:
-            db = self._connection()
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                db.executemany("DELETE FROM wrap WHERE recording = ?", ids)
-                db.execute("COMMIT")
-            except sqlite3.Error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise VaultUnwritable("a key could not be destroyed") from None
+        with self._transaction() as db:
+            db.executemany("DELETE FROM wrap WHERE recording = ?", ids)
 
     def raw(self, limit: int) -> bytes | None:
         """Every byte of the store's files as they are on disk; None if there are more than that."""
@@ -130,7 +202,21 @@ class KeyStore:
 
     def ids(self) -> frozenset[str]:
         """Recordings whose wraps are here."""
-        return frozenset(row[0] for row in self._run("SELECT recording FROM wrap", ()))
+        return frozenset(row[0] for row in self._run("SELECT DISTINCT recording FROM wrap", ()))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            db = self._connection()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except sqlite3.Error:
+                raise VaultUnwritable("a key store cannot be changed") from None
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def _run(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._lock:

@@ -28,7 +28,7 @@ from .errors import (
 from .folder import check_folder
 from .freeze import Freeze
 from .index import Index
-from .keys import KeyStore, Wraps, new_recording_key
+from .keys import KeyStore
 from .people import People
 from .records import (
     ClockEvent,
@@ -42,6 +42,7 @@ from .records import (
 )
 from .recovery import Recovery
 from .trial import keys_work
+from .wrapping import KeyRing, Wrapping
 from .writer import SegmentWriter
 
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
@@ -58,22 +59,22 @@ class Vault:
         ephemeral_dir: Path,
         held_dir: Path,
         site: age.Identity,
-        custodians: tuple[age.Recipient, ...],
+        custodians: tuple[age.KnownRecipient, ...],
         min_free_bytes: int = MIN_FREE_BYTES,
     ) -> None:
+        """Take the folders, and the keys of an ``assisted`` site: ``keys.ring`` may be set anew."""
         self._root = root
         self._min_free = min_free_bytes
         self._segments = root / "segments"
-        self._site = site
-        self._custodians = custodians
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
+        self.keys = Wrapping(self._ephemeral, self._held, KeyRing(site, custodians))
         self._index = Index(root / "index.db", self._path)
         self.people = People(root / "people.db")
         self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
-        self._recovery = Recovery(self._index, self._ephemeral, self._segments, self._identity)
+        self._recovery = Recovery(self._index, self._ephemeral, self._segments, self.keys.identity)
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
         return self._segments / recording_id / file_name(segment_id)
@@ -129,8 +130,12 @@ class Vault:
     # Recordings and segments
 
     def begin_recording(self, meeting_id: str, camera_id: str, now: datetime) -> Recording:
-        """Make a recording with a key pair of its own; the wraps are stored before the row."""
-        recipient, wraps = new_recording_key(self._site.recipient, self._custodians)
+        """Make a recording with a key pair of its own; the wraps are stored before the row.
+
+        Raises:
+            CustodiansUnusable, VaultFull, VaultUnwritable.
+        """
+        recipient, wraps = self.keys.ring.new_key()
         recording = Recording(
             id=secrets.token_hex(16),
             meeting_id=meeting_id,
@@ -229,10 +234,11 @@ class Vault:
         """The segment's media, decrypted in memory by the site's key.
 
         Raises:
+            RecordingSealed: only a custodian can read it.
             KeyMissing: the key is destroyed or lost.
             SegmentCorrupted: it is missing, shortened or changed.
         """
-        identity = self._identity(segment.recording_id)
+        identity = self.keys.identity(segment.recording_id)
         try:
             with segment.path.open("rb") as source:
                 yield from age.decrypt_stream(source, [identity])
@@ -248,9 +254,7 @@ class Vault:
     def hold_meeting(self, meeting_id: str) -> None:
         """Copy the custodians' wraps into the store that backups take."""
         for recording in self.recordings(meeting_id):
-            wraps = self._ephemeral.get(recording.id)
-            if wraps is not None:
-                self._held.put(recording.id, Wraps(site=None, custodians=wraps.custodians))
+            self.keys.hold(recording.id)
 
     def release_meeting(self, meeting_id: str) -> None:
         """Take the wraps out of the store that backups take."""
@@ -310,29 +314,20 @@ class Vault:
 
     # Keys and checks
 
-    def _identity(self, recording_id: str) -> age.Identity:
-        wraps = self._ephemeral.get(recording_id)
-        if wraps is None or wraps.site is None:
-            raise KeyMissing("the recording's key is not here")
-        return age.Identity.from_string(age.decrypt(wraps.site, [self._site]).decode())
-
     def has_key(self, recording_id: str) -> bool:
-        """Whether the site can still read this recording."""
-        return recording_id in self._ephemeral.ids()
+        """Whether the recording can still be read: by the site, or a sealed one by a custodian."""
+        return self._ephemeral.get(recording_id) is not None
 
-    def export_identities(self, meeting_id: str, custodian: age.Identity) -> dict[str, str]:
+    def export_identities(self, meeting_id: str, custodian: age.KnownIdentity) -> dict[str, str]:
         """Each recording's identity, opened by a custodian: for ``age -d -i``.
 
         Raises:
             KeyMissing: the keys are destroyed, or this custodian's identity does not open them.
         """
-        found = {}
-        for recording in self.recordings(meeting_id):
-            wraps = self._held.get(recording.id) or self._ephemeral.get(recording.id)
-            if wraps is None:
-                raise KeyMissing("the recording's key is not here")
-            found[recording.id] = age.decrypt(wraps.custodians, [custodian]).decode()
-        return found
+        return {
+            recording.id: str(self.keys.by_custodian(recording.id, custodian))
+            for recording in self.recordings(meeting_id)
+        }
 
     def lost_keys(self) -> list[str]:
         """Meetings that should be readable but have a recording without a key."""
@@ -370,7 +365,7 @@ class Vault:
 
     def keys_work(self) -> bool:
         """Whether a recording's key could be made, kept, opened and destroyed now."""
-        return keys_work(self._ephemeral, self._site, self._custodians)
+        return keys_work(self._ephemeral, self.keys.ring)
 
     def free_bytes(self) -> int:
         """Free space on the vault's disk, in bytes.

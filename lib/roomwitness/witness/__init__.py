@@ -1,5 +1,7 @@
 """The conductor and what it is told: all that a face needs to import."""
 
+from roomwitness.vault.keyfile import Custodian, StoredKeys
+
 from .conductor import Witness
 from .config import (
     CameraConfig,
@@ -16,6 +18,7 @@ from .status import Checked, Problem, RoomStatus
 __all__ = [
     "CameraConfig",
     "Checked",
+    "Custodian",
     "LegalFile",
     "Listed",
     "Problem",
@@ -24,6 +27,7 @@ __all__ = [
     "RoomStatus",
     "SiteConfig",
     "SiteKeys",
+    "StoredKeys",
     "Witness",
     "generate_site_keys",
 ]

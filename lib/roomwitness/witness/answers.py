@@ -11,6 +11,7 @@ from . import problems
 from .config import RoomConfig
 from .errors import ReceiptNotFound, RoomNotFound
 from .holds import Holds
+from .keys import Keys
 from .ledger import Ledger
 from .listings import Listings
 from .people import People
@@ -25,6 +26,8 @@ from .watches import Watches
 
 class Answers:
     """The conductor's half that only looks; ``_disk_problem`` is why its last tick failed."""
+
+    keys: Keys
 
     def __init__(
         self,
@@ -135,6 +138,7 @@ class Answers:
                 broken=[*self._upkeep.broken, *sorted(self._scrub.disagreeing)],
                 rolled_back=self._ledger.rolled_back,
             ),
+            *self.keys.problems(),
             *self._upkeep.erasures.problems(),
             *self._upkeep.space.problems(self._wishes.rooms),
         ]

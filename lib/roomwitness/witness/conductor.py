@@ -14,7 +14,6 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
 from roomwitness.vault import Vault
-from roomwitness.vault.age import Identity, Recipient
 from roomwitness.vault.store import MIN_FREE_BYTES
 from roomwitness.vault.usage import room_bytes
 
@@ -31,6 +30,7 @@ from .errors import (
 )
 from .ground import Ground
 from .holds import Holds
+from .keys import Keys
 from .ledger import Ledger
 from .preflight import Preflight
 from .scrub import Scrub
@@ -54,9 +54,9 @@ def _utcnow() -> datetime:
 class Witness(Answers):
     """Bookings in, recordings, evidence and receipts out.
 
-    ``holds`` places and ends holds; what only looks is in ``Answers``. Every public method is for
-    one event loop; disk work runs in one worker thread, so that it happens in the order in which
-    it was decided. Capture has a thread of its own.
+    ``holds`` places and ends holds, ``keys`` says who may open what; what only looks is in
+    ``Answers``. Every public method is for one event loop; disk work runs in one worker thread, so
+    that it happens in the order in which it was decided. Capture has a thread of its own.
     """
 
     def __init__(
@@ -71,17 +71,12 @@ class Witness(Answers):
         self._lock = asyncio.Lock()
         self._ticker: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        vault = Vault(
-            config.root,
-            config.ephemeral_dir,
-            config.held_dir,
-            Identity.from_string(config.site_identity),
-            tuple(Recipient.from_string(text) for text in config.custodian_recipients),
-        )
-        signer = SiteSigner.from_private_bytes(
-            config.origin, base64.b64decode(config.log_private_key)
-        )
-        ledger = Ledger(vault, config.root / "custody", signer, config.origin)
+        keys = config.keys
+        folders = config.root, config.ephemeral_dir, config.held_dir
+        vault = Vault(*folders, keys.ring.site, keys.ring.custodians)
+        vault.keys.ring = keys.ring
+        signer = SiteSigner.from_private_bytes(keys.origin, base64.b64decode(keys.log_private_key))
+        ledger = Ledger(vault, config.root / "custody", signer, keys.origin)
         self._host = CaptureHost()
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
@@ -101,8 +96,9 @@ class Witness(Answers):
         watches = Watches(self._host, segment_seconds, self._changed_in_thread)
         upkeep = Upkeep(
             wishes, vault, ledger, sessions, preflight, space, watches, self._disk, self._notify,
-            config.origin,
+            keys.origin,
         )  # fmt: skip
+        self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
         self._backups = Backups(vault, ledger)
         self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
         super().__init__(
@@ -139,6 +135,7 @@ class Witness(Answers):
     def _open(self, now: datetime) -> None:
         self._vault.open()
         self._ledger.open(now)
+        self.keys.open(now)
         self._ledger.recovered(self._vault.recover(), now)
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
@@ -319,6 +316,7 @@ class Witness(Answers):
         """Close the difference between what should be and what is, once."""
         async with self._lock:
             await self._upkeep.everything(self._clock())
+            await self.keys.again(self._clock())
             self._disk_problem = None
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:

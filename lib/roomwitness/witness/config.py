@@ -8,6 +8,7 @@ from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.vault.age import generate_identity
+from roomwitness.vault.keyfile import Custodian, StoredKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,26 +16,39 @@ class SiteConfig:
     """Folders and keys of one site.
 
     ``ephemeral_dir`` must be outside every backup: it holds the only keys of meetings that are not
-    held. ``log_private_key`` is base64 of 32 raw Ed25519 bytes. Secrets are kept out of ``repr``.
+    held. ``keys`` is what ``keys_file`` holds; it is written anew when keys change.
     """
 
     root: Path
     ephemeral_dir: Path
     held_dir: Path
-    site_identity: str = field(repr=False)
-    custodian_recipients: tuple[str, ...]
-    log_private_key: str = field(repr=False)
-    origin: str
+    keys: StoredKeys
+    keys_file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteKeys:
-    """Fresh keys of a site; ``custodian_identity`` is shown once and never stored by us."""
+    """Fresh keys of a site; ``custodian_identity`` is shown once and never stored by us.
+
+    ``log_private_key`` is base64 of 32 raw Ed25519 bytes.
+    """
 
     site_identity: str = field(repr=False)
     custodian_identity: str = field(repr=False)
     custodian_recipient: str
     log_private_key: str = field(repr=False)
+
+    def stored(
+        self, origin: str, custodians: tuple[Custodian, ...] = (), *, sealed: bool = False
+    ) -> StoredKeys:
+        """What the site keeps of them; without ``custodians`` it is the one that was made here."""
+        return StoredKeys(
+            origin=origin,
+            custodians=custodians or (Custodian(self.custodian_recipient),),
+            site_identity=self.site_identity,
+            log_private_key=self.log_private_key,
+            sealed=sealed,
+        )
 
 
 def generate_site_keys(origin: str) -> SiteKeys:

@@ -67,3 +67,21 @@ class ReceiptNotFound(WitnessError):
     """No receipt of that id is kept, and no meeting of that id was erased."""
 
     key = "receipt_not_found"
+
+
+class CustodianKnown(WitnessError):
+    """Recordings are wrapped for this key already."""
+
+    key = "custodian_known"
+
+
+class CustodianNotFound(WitnessError):
+    """No custodian of that id is active."""
+
+    key = "custodian_not_found"
+
+
+class LastCustodian(WitnessError):
+    """The last custodian cannot be retired: nobody could open new evidence."""
+
+    key = "custodian_last"

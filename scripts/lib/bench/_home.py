@@ -59,15 +59,9 @@ def _subentry(kind: str, name: str, data: dict[str, Any]) -> ConfigSubentry:
 
 def _entry(hass: HomeAssistant, url: str, streams: int, told: dict[str, Any]) -> ConfigEntry[Any]:
     from custom_components.room_witness import paths
-    from custom_components.room_witness.keys import StoredKeys
 
     keys = generate_site_keys("roomwitness/bench")
-    StoredKeys(
-        origin="roomwitness/bench",
-        custodian_recipient=keys.custodian_recipient,
-        site_identity=keys.site_identity,
-        log_private_key=keys.log_private_key,
-    ).save(paths.keys_file(hass))
+    keys.stored("roomwitness/bench").save(paths.keys_file(hass))
     told["identity"] = keys.site_identity
     told["places"] = [
         paths.default_vault(hass),
@@ -89,7 +83,7 @@ def _entry(hass: HomeAssistant, url: str, streams: int, told: dict[str, Any]) ->
         data={
             "vault": paths.default_vault(hass),
             "origin": "roomwitness/bench",
-            "custodian_recipient": keys.custodian_recipient,
+            "custodians": [{"recipient": keys.custodian_recipient, "label": ""}],
         },
         options={},
         source=SOURCE_USER,

@@ -197,7 +197,7 @@ class _Scenario:
         self.segments(calm.id, "calm")
         for meeting in (held, calm):
             self.end(meeting)
-        identities = [str(self.vault._identity(r.id)) for r in self.vault.recordings("calm")]
+        identities = [str(self.vault.keys.identity(r.id)) for r in self.vault.recordings("calm")]
         tell("to erase", "calm", *identities)
         calm = ledger.get("calm") or calm
         step(lambda: self.erase(calm))

@@ -169,7 +169,9 @@ def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
             for r in recordings
             if r.ended is None and (end := _end(vault, r, begun, problems)) is not None
         ]
-        identities = {r.id: str(vault._identity(r.id)) for r in recordings if vault.has_key(r.id)}
+        identities = {
+            r.id: str(vault.keys.identity(r.id)) for r in recordings if vault.has_key(r.id)
+        }
     finally:
         vault.close()
     try:
@@ -188,7 +190,9 @@ def _look(house: House, at: float, keys: dict[str, str], found: Found) -> None:
 
 def _finish(house: House, vault: Vault) -> None:
     """As the conductor's first tick does: an erasure that the kill broke off is finished."""
-    signer = SiteSigner.from_private_bytes(ORIGIN, base64.b64decode(house.config.log_private_key))
+    signer = SiteSigner.from_private_bytes(
+        ORIGIN, base64.b64decode(house.config.keys.log_private_key)
+    )
     ledger = Ledger(vault, house.config.root / "custody", signer, ORIGIN)
     now = datetime.now(UTC)
     ledger.open(now)

@@ -88,11 +88,12 @@ class Evidence:
         store = self.unheld
         identities, wraps = {}, []
         for recording in meeting.recordings:
-            mine, custodians = _row(
-                store, "SELECT site, custodians FROM wrap WHERE recording = ?", recording["id"]
-            )
-            identities[recording["id"]] = age.decrypt(mine, [site]).decode()
-            wraps += [bytes(mine), bytes(custodians)]
+            for kind, file in _rows(
+                store, "SELECT kind, file FROM wrap WHERE recording = ?", recording["id"]
+            ):
+                wraps.append(bytes(file))
+                if kind == "site":
+                    identities[recording["id"]] = age.decrypt(file, [site]).decode()
         return identities, wraps
 
     def every_key(self) -> list[str]:
@@ -101,11 +102,9 @@ class Evidence:
         custodian = self._place.identity.read_text().splitlines()[-1]
         found = [site, custodian]
         for store in (self.unheld, self._root / "held" / "held-keys.db"):
-            for row in _rows(store, "SELECT site, custodians FROM wrap"):
-                for wrap, identity in zip(row, (site, custodian), strict=True):
-                    if wrap is not None:
-                        key = age.Identity.from_string(identity)
-                        found.append(age.decrypt(wrap, [key]).decode())
+            for kind, file in _rows(store, "SELECT kind, file FROM wrap"):
+                key = age.Identity.from_string(site if kind == "site" else custodian)
+                found.append(age.decrypt(file, [key]).decode())
         return found
 
     def exported(self) -> dict[str, str]:
@@ -215,10 +214,3 @@ def _rows(path: Path, sql: str, *values: str) -> list[tuple[Any, ...]]:
         return db.execute(sql, values).fetchall()
     finally:
         db.close()
-
-
-def _row(path: Path, sql: str, *values: str) -> tuple[Any, ...]:
-    found = _rows(path, sql, *values)
-    if not found:
-        raise ValueError("the recording's key is not in the ephemeral store")
-    return found[0]

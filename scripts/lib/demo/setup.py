@@ -67,7 +67,9 @@ async def _site(client: Client, place: Place) -> str:
         place.identity.chmod(0o600)
         return {"confirm": identity[-6:]}
 
-    made = await client.flow(ENTRIES, "room_witness", _suggested, confirm)
+    made = await client.flow(
+        ENTRIES, "room_witness", _suggested, {"next_step_id": "custodian"}, confirm
+    )
     return str(made["result"]["entry_id"])
 
 

@@ -97,8 +97,8 @@ def summary(second: int = 0) -> SegmentSummary:
     )
 
 
-_fork = multiprocessing.get_context("forkserver")
-_fork.set_forkserver_preload(["tests.lib.vault.conftest"])
+fork = multiprocessing.get_context("forkserver")
+fork.set_forkserver_preload(["tests.lib.vault.conftest"])
 
 
 def killed_at[*Ts](step: int, work: Callable[[*Ts], None], *args: *Ts) -> bool:
@@ -107,7 +107,7 @@ def killed_at[*Ts](step: int, work: Callable[[*Ts], None], *args: *Ts) -> bool:
 
     Returns whether it died; False says that the work was done before.
     """
-    child = _fork.Process(target=_doomed, args=(step, work, args))
+    child = fork.Process(target=_doomed, args=(step, work, args))
     child.start()
     child.join()
     assert child.exitcode in (0, -signal.SIGKILL), "the child failed by itself"

@@ -85,7 +85,7 @@ BROKEN: dict[str, Break] = {
     "file-has-row": lambda p: segment(p, "calm").with_name("1-2.mp4.age").write_bytes(b""),
 }
 _GAP = "INSERT INTO gap VALUES ('x', 0, 1, 'stalled', 0)"
-_STRAY = "INSERT INTO wrap VALUES ('stray', NULL, x'00')"
+_STRAY = "INSERT INTO wrap VALUES ('stray', 'custodian', '0a', x'00')"
 
 
 def flip(path: Path) -> None:

@@ -14,7 +14,7 @@ from roomwitness.policy.words import GapCause, Hold, HoldKind, MeetingState
 from roomwitness.vault import ClockEvent, Gap, Vault, age, wall_time
 from roomwitness.vault.errors import KeyMissing, SegmentCorrupted, StoreError, VaultUnwritable
 from roomwitness.vault.inspect import inspect
-from roomwitness.vault.keys import KeyStore, Wraps
+from roomwitness.vault.keys import Holder, KeyStore, Wraps
 from roomwitness.vault.store import METHOD
 
 from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, meeting, summary, write
@@ -58,7 +58,8 @@ def test_erasure_leaves_a_receipt_and_no_key_anywhere(vault: Vault, place: Place
     assert wraps is not None
     assert wraps.site is not None
     # Pieces of the wrapped keys: what a search of the disk would find if any page were left.
-    needles = [wraps.site[-32:], wraps.custodians[-32:], wraps.site[60:100]]
+    (custodians,) = wraps.custodians.values()
+    needles = [wraps.site[-32:], custodians[-32:], wraps.site[60:100]]
     assert all(needle in place.bytes_everywhere() for needle in needles)
 
     receipt = erase_meeting(vault, meeting(), T + timedelta(hours=1), "decision 7")
@@ -254,7 +255,7 @@ def test_files_are_for_their_owner_only(vault: Vault, place: Place) -> None:
 
 
 def test_secrets_have_no_repr() -> None:
-    assert "abc" not in repr(Wraps(site=b"abc", custodians=b"abc"))
+    assert "abc" not in repr(Wraps({Holder("site", "1"): b"abc"}))
 
 
 def test_what_clocks_did_is_kept_counted_and_goes_with_its_recording(

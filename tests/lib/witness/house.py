@@ -12,13 +12,13 @@ from roomwitness.capture import StreamSource
 from roomwitness.custody import verify_log
 from roomwitness.policy.words import Booking, RoomPolicy
 from roomwitness.vault import Vault
-from roomwitness.vault.age import Identity, Recipient
 from roomwitness.witness import (
     CameraConfig,
     LegalFile,
     RoomConfig,
     SiteConfig,
     SiteKeys,
+    StoredKeys,
     Witness,
     generate_site_keys,
 )
@@ -61,15 +61,22 @@ class House:
     keys: SiteKeys = field(default_factory=lambda: generate_site_keys(ORIGIN))
 
     @property
+    def keys_file(self) -> Path:
+        return self.root / "keys" / "site.json"
+
+    @property
+    def stored(self) -> StoredKeys:
+        """The keys as the site last had them."""
+        return StoredKeys.load(self.keys_file) or self.keys.stored(ORIGIN)
+
+    @property
     def config(self) -> SiteConfig:
         return SiteConfig(
             root=self.root / "vault",
             ephemeral_dir=self.root / "cache",
             held_dir=self.root / "held",
-            site_identity=self.keys.site_identity,
-            custodian_recipients=(self.keys.custodian_recipient,),
-            log_private_key=self.keys.log_private_key,
-            origin=ORIGIN,
+            keys=self.stored,
+            keys_file=self.keys_file,
         )
 
     def witness(self) -> Witness:
@@ -96,13 +103,10 @@ class House:
 
     def vault(self) -> Vault:
         """The same vault, looked into from beside; close it."""
-        vault = Vault(
-            self.config.root,
-            self.config.ephemeral_dir,
-            self.config.held_dir,
-            Identity.from_string(self.keys.site_identity),
-            (Recipient.from_string(self.keys.custodian_recipient),),
-        )
+        own = self.stored.ring
+        folders = self.config.root, self.config.ephemeral_dir, self.config.held_dir
+        vault = Vault(*folders, own.site, own.custodians)
+        vault.keys.ring = own
         vault.open()
         return vault
 

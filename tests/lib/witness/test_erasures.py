@@ -90,7 +90,7 @@ def wraps_on_disk(root: Path, store: str) -> list[bytes]:
     keys.open()
     found = [keys.get(name) for name in keys.ids()]
     keys.close()
-    return [w[-32:] for wraps in found if wraps for w in (wraps.site, wraps.custodians) if w]
+    return [w[-32:] for wraps in found if wraps for w in wraps.files.values()]
 
 
 def test_many_are_erased_together_and_each_has_a_receipt_that_verifies(desk: Desk) -> None:

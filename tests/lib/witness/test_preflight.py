@@ -16,6 +16,7 @@ from roomwitness.vault.age import generate_identity
 from roomwitness.vault.index import Index
 from roomwitness.vault.keys import KeyStore, new_recording_key
 from roomwitness.vault.trial import keys_work
+from roomwitness.vault.wrapping import KeyRing
 from roomwitness.witness import RoomConfig, checks
 from roomwitness.witness.ground import Ground
 from roomwitness.witness.preflight import Preflight
@@ -194,15 +195,15 @@ async def test_the_store_of_keys_is_tried(camera: Camera, rounds: Rounds, house:
 def test_keys_of_another_site_are_noticed(house: House, tmp_path: Path) -> None:
     site, other = generate_identity(), generate_identity()
     store = KeyStore(tmp_path / "keys.db")
-    assert not keys_work(store, site, (other.recipient,))
+    assert not keys_work(store, KeyRing(site, (other.recipient,)))
     store.open()
-    assert keys_work(store, site, (other.recipient,))
+    assert keys_work(store, KeyRing(site, (other.recipient,)))
     assert not store.ids()
     store.put("r", new_recording_key(site.recipient, (other.recipient,))[1])
     store.put("s", new_recording_key(None, (other.recipient,))[1])
-    assert keys_work(store, site, (other.recipient,))
-    assert not keys_work(store, other, (site.recipient,))
-    assert not keys_work(store, site, ())
+    assert keys_work(store, KeyRing(site, (other.recipient,)))
+    assert not keys_work(store, KeyRing(other, (site.recipient,)))
+    assert not keys_work(store, KeyRing(site, ()))
     assert store.ids() == {"r", "s"}
     store.close()
 

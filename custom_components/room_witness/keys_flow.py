@@ -1,0 +1,173 @@
+"""Who may open evidence: custodians are added and retired here, at set-up and later."""
+
+from typing import Any
+
+import probatio as vol
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+
+from roomwitness.errors import WitnessError
+from roomwitness.vault.age import Identity, generate_identity, parse_recipient
+from roomwitness.vault.errors import IdentityInvalid
+from roomwitness.witness import Custodian
+
+from .const import DOMAIN
+from .site import Site
+
+CONF_CONFIRM, CONF_LABEL, CONF_RECIPIENT = "confirm", "label", "recipient"
+CONF_CUSTODIAN = "custodian"
+_CONFIRM_LENGTH = 6
+_SECRETS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-")
+
+
+def loaded_site(hass: HomeAssistant) -> Site | None:
+    """The site, if it runs."""
+    entries: list[ConfigEntry[Site]] = hass.config_entries.async_loaded_entries(DOMAIN)
+    return entries[0].runtime_data if entries else None
+
+
+class KeysFlow(ConfigFlow):
+    """The steps about custodians; ``_async_take`` says what becomes of one."""
+
+    _identity: Identity | None = None
+
+    async def _async_take(self, custodian: Custodian) -> ConfigFlowResult:
+        """Add the custodian to the site.
+
+        Raises:
+            WitnessError: it could not be done; shown in the form.
+        """
+        site = loaded_site(self.hass)
+        if site is None:
+            return self.async_abort(reason="site_not_loaded")
+        found = await site.witness.keys.add_custodian(custodian.recipient, custodian.label)
+        done = {
+            "custodian": custodian.shown,
+            "changed": str(found.added),
+            "waiting": str(found.waiting.get(custodian.id, 0)),
+        }
+        return self._done(site, "custodian_added", done)
+
+    def _done(self, site: Site, reason: str, placeholders: dict[str, str]) -> ConfigFlowResult:
+        site.async_show_keys()
+        return self.async_abort(reason=reason, description_placeholders=placeholders)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """What is to be changed about the site's keys."""
+        site = loaded_site(self.hass)
+        if site is None:
+            return self.async_abort(reason="site_not_loaded")
+        shown = "\n".join(f"- {c.shown}: `{c.recipient}`" for c in site.witness.keys.custodians)
+        return self.async_show_menu(
+            step_id="reconfigure",
+            menu_options=["custodian", "custodian_own", "custodian_retire"],
+            description_placeholders={"custodians": shown},
+        )
+
+    async def async_step_custodian(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show a new recovery identity once; its last characters prove that it was kept."""
+        if self._identity is None:
+            self._identity = generate_identity()
+        identity, recipient = str(self._identity), str(self._identity.recipient)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            told = user_input[CONF_CONFIRM].strip().upper()
+            if len(told) >= _CONFIRM_LENGTH and identity.endswith(told):
+                custodian = Custodian(recipient, user_input.get(CONF_LABEL, "").strip())
+                try:
+                    result = await self._async_take(custodian)
+                except WitnessError as err:
+                    errors["base"] = err.key
+                else:
+                    self._identity = None
+                    return result
+            else:
+                errors[CONF_CONFIRM] = "identity_not_confirmed"
+        schema = vol.Schema(
+            {
+                vol.Optional(CONF_LABEL): TextSelector(),
+                vol.Required(CONF_CONFIRM): TextSelector(),
+            }
+        )
+        return self.async_show_form(
+            step_id="custodian",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders={"identity": identity, "recipient": recipient},
+        )
+
+    async def async_step_custodian_own(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take the public half of a key that was made elsewhere."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            text = user_input[CONF_RECIPIENT].strip()
+            try:
+                recipient = str(parse_recipient(text))
+            except IdentityInvalid:
+                secret = text.upper().startswith(_SECRETS)
+                errors[CONF_RECIPIENT] = "recipient_is_secret" if secret else "recipient_invalid"
+            else:
+                custodian = Custodian(recipient, user_input.get(CONF_LABEL, "").strip())
+                try:
+                    return await self._async_take(custodian)
+                except WitnessError as err:
+                    errors["base"] = err.key
+            if "recipient_is_secret" in errors.values():
+                user_input = {}  # It is not shown again.
+        schema = vol.Schema(
+            {
+                vol.Optional(CONF_LABEL): TextSelector(),
+                vol.Required(CONF_RECIPIENT): TextSelector(),
+            }
+        )
+        return self.async_show_form(
+            step_id="custodian_own",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+        )
+
+    async def async_step_custodian_retire(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Choose who is to go."""
+        site = loaded_site(self.hass)
+        if site is None:
+            return self.async_abort(reason="site_not_loaded")
+        keys = site.witness.keys
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            name = user_input[CONF_CUSTODIAN]
+            shown = {c.id: c.shown for c in keys.custodians}.get(name, name)
+            try:
+                found = await keys.retire_custodian(name)
+            except WitnessError as err:
+                errors["base"] = err.key
+            else:
+                done = {
+                    "custodian": shown,
+                    "changed": str(found.removed),
+                    "kept": str(found.kept.get(name, 0)),
+                }
+                return self._done(site, "custodian_retired", done)
+        choices = [SelectOptionDict(value=c.id, label=c.shown) for c in keys.custodians]
+        if len(choices) < 2:
+            return self.async_abort(reason="custodian_last")
+        which = SelectSelectorConfig(options=choices, mode=SelectSelectorMode.LIST)
+        return self.async_show_form(
+            step_id="custodian_retire",
+            data_schema=vol.Schema({vol.Required(CONF_CUSTODIAN): SelectSelector(which)}),
+            errors=errors,
+        )

@@ -1,0 +1,147 @@
+"""Custodians and the site's own key: changed one at a time, logged, and closed after a kill.
+
+Order of a change: custody log, key file, ring, wraps. What the key file says is what should be;
+the wraps follow it, now and at every start.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from roomwitness.vault import Vault
+from roomwitness.vault.age import parse_recipient
+from roomwitness.vault.errors import disk_error
+from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
+from roomwitness.vault.wrapping import Rewrapped
+
+from .errors import CustodianKnown, CustodianNotFound, LastCustodian
+from .ledger import Ledger
+from .status import Problem
+from .upkeep import Upkeep
+
+# What could not be wrapped is tried again so often: a hold, an erasure or a plugin changes it.
+_AGAIN = timedelta(minutes=1)
+
+
+class Keys:
+    """Who may open what; ``lock`` is the conductor's, and let go between batches of wraps."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        ledger: Ledger,
+        upkeep: Upkeep,
+        lock: asyncio.Lock,
+        clock: Callable[[], datetime],
+        stored: StoredKeys,
+        path: Path,
+    ) -> None:
+        self._vault = vault
+        self._ledger = ledger
+        self._upkeep = upkeep
+        self._lock = lock
+        self._clock = clock
+        self._stored = stored
+        self._path = path
+        self._left = Rewrapped()
+        self._looked: datetime | None = None
+
+    @property
+    def stored(self) -> StoredKeys:
+        """The keys as they are now."""
+        return self._stored
+
+    @property
+    def custodians(self) -> tuple[Custodian, ...]:
+        """Those for whom recordings are wrapped."""
+        return self._stored.custodians
+
+    async def add_custodian(self, recipient: str, label: str = "") -> Rewrapped:
+        """Wrap new recordings for one more, and what there is as far as the site can open it.
+
+        Raises:
+            IdentityInvalid: it is no recipient.
+            CustodianKnown: recordings are wrapped for it already.
+            LogUnwritable, VaultUnwritable, VaultFull: try again; what is there opens as before.
+        """
+        added = Custodian(str(parse_recipient(recipient)), label)
+        async with self._lock:
+            if added.id in {custodian.id for custodian in self.custodians}:
+                raise CustodianKnown
+            await self._change(self._stored.adding(added), "custodian_added", custodian=added.id)
+        return await self._settle()
+
+    async def retire_custodian(self, custodian_id: str) -> Rewrapped:
+        """Wrap nothing more for this one, and remove their wraps where somebody else can open.
+
+        Raises:
+            CustodianNotFound: no such custodian is active.
+            LastCustodian: there is no other.
+            LogUnwritable, VaultUnwritable, VaultFull: try again.
+        """
+        async with self._lock:
+            if custodian_id not in {custodian.id for custodian in self.custodians}:
+                raise CustodianNotFound
+            if len(self.custodians) == 1:
+                raise LastCustodian
+            after = self._stored.retiring(custodian_id)
+            await self._change(after, "custodian_retired", custodian=custodian_id)
+        return await self._settle()
+
+    async def _change(self, after: StoredKeys, kind: str, **fields: str | bool) -> None:
+        def change() -> None:
+            self._ledger.note(kind, self._clock(), **fields)
+            self._save(after)
+
+        await self._upkeep.run(change)
+
+    def _save(self, after: StoredKeys) -> None:
+        try:
+            after.save(self._path)
+        except OSError as err:
+            raise disk_error(err) from None
+        self._stored = after
+        self._vault.keys.ring = after.ring
+
+    def open(self, now: datetime) -> None:
+        """Finish what a kill broke off; blocks on disk, in the conductor's one worker thread."""
+        try:
+            destroy_old(self._path)
+        except OSError as err:
+            raise disk_error(err) from None
+        while self._step(now).more:
+            pass
+
+    async def again(self, now: datetime) -> None:
+        """Try once more, now and then, what could not be wrapped or removed; the lock is held."""
+        left, looked = self._left, self._looked
+        due = looked is None or not timedelta(0) <= now - looked < _AGAIN
+        if left.more or ((left.waiting or left.kept) and due):
+            await self._upkeep.run(self._step, now)
+
+    async def _settle(self) -> Rewrapped:
+        result = Rewrapped(more=True)
+        while result.more:
+            async with self._lock:
+                result = result.then(await self._upkeep.run(self._step, self._clock()))
+        return result
+
+    def _step(self, now: datetime) -> Rewrapped:
+        found = self._vault.keys.rewrap()
+        if found.added or found.removed:
+            self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
+        self._left, self._looked = found, now
+        return found
+
+    def problems(self) -> Iterator[Problem]:
+        """What only a custodian's own identity can mend (docs/keys.md)."""
+        shown = {custodian.id: custodian.shown for custodian in self.custodians}
+
+        def told(counts: Mapping[str, int]) -> dict[str, str]:
+            return {"custodians": ", ".join(f"{shown.get(k, k)}: {n}" for k, n in counts.items())}
+
+        if self._left.waiting:
+            yield Problem(key="custodian_lacks_keys", placeholders=told(self._left.waiting))
+        if self._left.kept:
+            yield Problem(key="custodian_still_needed", placeholders=told(self._left.kept))

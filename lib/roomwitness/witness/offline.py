@@ -1,0 +1,136 @@
+"""Re-wrapping by a custodian, while Home Assistant is stopped: for sealed sites and lost keys.
+
+Same order as at work (keys.py): custody log, key file, wraps. Without the key file the log's key
+is lost too, and only the wraps are changed.
+"""
+
+import base64
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from roomwitness.custody import CustodyLog, SiteSigner
+from roomwitness.vault.age import Identity, KnownIdentity, generate_identity, parse_recipient
+from roomwitness.vault.check import Places
+from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_error
+from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
+from roomwitness.vault.keys import KeyStore
+from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
+
+from .errors import CustodianKnown, CustodianNotFound, LastCustodian
+
+
+def rewrap(
+    places: Places,
+    keys_file: Path,
+    identity: KnownIdentity | None,
+    add: Sequence[str],
+    retire: Sequence[str],
+    now: datetime,
+) -> Rewrapped:
+    """Add and retire custodians, and close what the wraps lack, with a custodian's ``identity``.
+
+    Without ``identity`` the site's key opens what it can.
+
+    Raises:
+        VaultInUse: Home Assistant runs.
+        IdentityInvalid, CustodianKnown, CustodianNotFound, LastCustodian: nothing was changed.
+        StoreError, VaultUnwritable, VaultFull, LogTampered, LogUnwritable: it may be repeated.
+    """
+    added = [Custodian(str(parse_recipient(text))) for text in add]
+    stored = StoredKeys.load(keys_file)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(places.root / "index.db"))
+        ephemeral = KeyStore(places.ephemeral / "ephemeral-keys.db")
+        held = KeyStore(places.held / "held-keys.db")
+        if not (places.held / "held-keys.db").is_file():
+            raise StoreError("no held key store here")
+        for store in (ephemeral, held):
+            store.open()
+            stack.callback(store.close)
+        if stored is None:
+            site, recipients = generate_identity(), tuple(parse_recipient(text) for text in add)
+            wrapping = Wrapping(
+                ephemeral, held, KeyRing(site, recipients, retired=frozenset(retire))
+            )
+            return _carry_out(wrapping, identity, None, now)
+        after = _changed(stored, added, retire)
+        log = stack.enter_context(closing(_log(places.root, stored)))
+        for kind, names in (
+            ("custodian_added", [custodian.id for custodian in added]),
+            ("custodian_retired", retire),
+        ):
+            for name in names:
+                log.append(kind, now, custodian=name, offline=True)
+        log.checkpoint()
+        try:
+            destroy_old(keys_file)
+            after.save(keys_file)
+        except OSError as err:
+            raise disk_error(err) from None
+        return _carry_out(Wrapping(ephemeral, held, after.ring), identity, log, now)
+
+
+def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]) -> StoredKeys:
+    for custodian in add:
+        if custodian.id in {c.id for c in stored.custodians}:
+            raise CustodianKnown
+        stored = stored.adding(custodian)
+    for name in retire:
+        if name not in {c.id for c in stored.custodians}:
+            raise CustodianNotFound
+        stored = stored.retiring(name)
+    if not stored.custodians:
+        raise LastCustodian
+    return stored
+
+
+def _log(vault: Path, stored: StoredKeys) -> CustodyLog:
+    key = base64.b64decode(stored.log_private_key)
+    signer = SiteSigner.from_private_bytes(stored.origin, key)
+    return CustodyLog(vault / "custody", signer, stored.origin).open()
+
+
+def _carry_out(
+    wrapping: Wrapping, identity: KnownIdentity | None, log: CustodyLog | None, now: datetime
+) -> Rewrapped:
+    opened = None if identity is None else _opener(wrapping, identity)
+    result = wrapping.rewrap(opened)
+    while result.more:
+        result = result.then(wrapping.rewrap(opened))
+    if log is not None and (result.added or result.removed):
+        log.append("rewrapped", now, added=result.added, removed=result.removed, offline=True)
+        log.checkpoint()
+    return result
+
+
+def _opener(wrapping: Wrapping, identity: KnownIdentity) -> Opener:
+    def opened(recording_id: str) -> Identity | None:
+        try:
+            return wrapping.by_custodian(recording_id, identity)
+        except KeyMissing:
+            return None
+
+    return opened
+
+
+@contextmanager
+def _alone(index: Path) -> Iterator[None]:
+    """Have the index to ourselves: whoever runs has it open (sqlite.org/wal.html, section 8)."""
+    if not index.is_file():
+        yield
+        return
+    with closing(sqlite3.connect(index, timeout=0, isolation_level=None)) as db:
+        try:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            raise VaultInUse from None
+        except sqlite3.DatabaseError:
+            raise StoreError("the index cannot be read") from None
+        try:
+            yield
+        finally:
+            db.execute("ROLLBACK")
