@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
+from .burst import FRAMING, RTP, RTP_HEAD, Fragmented, alike
+
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
 # RFC 3550, A.1: a packet at most so late is out of order; a later one is another count.
@@ -46,6 +48,7 @@ class Track:
         self.report: SenderReport | None = None
         self.payload_type = payload_type
         self._depacketizer = depacketizer
+        self._fragmented = depacketizer if isinstance(depacketizer, Fragmented) else None
         self._ssrc: int | None = None
         self._sequence: int | None = None
         self._time: int | None = None
@@ -87,6 +90,29 @@ class Track:
         self._sequence = sequence
         time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
         self._depacketizer.push(view, body, end, time, second >= 0x80)
+
+    def burst(self, view: memoryview, first: int, end: int) -> int:
+        """Take the packets behind the interleaved one at ``first``, which ``rtp`` was given, as
+        long as they only go on with its NAL unit; how many they are.
+
+        It does what ``rtp`` would do with each of them.
+        """
+        fragmented = self._fragmented
+        if fragmented is None or end - first < FRAMING + RTP + 4:
+            return 0
+        flags, second, sequence, time, ssrc = RTP_HEAD.unpack_from(view, first + FRAMING)
+        if flags != 0x80 or second != self.payload_type:
+            return 0
+        if sequence != self._sequence or ssrc != self._ssrc:
+            return 0
+        begins = fragmented.middle(view, first + FRAMING + RTP, time)
+        if begins is None:
+            return 0
+        pieces = alike(view, first, end, begins)
+        if pieces:
+            self._sequence = sequence + len(pieces) & 0xFFFF
+            fragmented.more(pieces)
+        return len(pieces)
 
     @property
     def begun(self) -> bool:

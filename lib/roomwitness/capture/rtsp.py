@@ -22,7 +22,7 @@ from .errors import (
 )
 from .messages import Response
 from .source import Endpoint, StreamSource
-from .transport import Address, Packet, RtspTransport
+from .transport import Address, Burst, Packet, RtspTransport
 
 _AGENT = "RoomWitness"
 _DEFAULT_TIMEOUT_S = 60.0
@@ -87,9 +87,15 @@ class RtspClient:
         """Seconds between two signs of life: half of what the camera allows."""
         return max(_MIN_KEEP_ALIVE_S, self._session_timeout_s / 2)
 
-    def watch(self, plausible: Callable[[int, int], bool], garbled: Callable[[int], None]) -> None:
-        """What to do with garbage between packets; see ``RtspTransport``."""
+    def watch(
+        self,
+        plausible: Callable[[int, int], bool],
+        garbled: Callable[[int], None],
+        burst: Burst,
+    ) -> None:
+        """What to do with garbage between packets, and with many alike; see ``RtspTransport``."""
         self._transport.plausible, self._transport.garbled = plausible, garbled
+        self._transport.burst = burst
 
     async def describe(self) -> sdp.Description:
         """Ask what the stream holds."""

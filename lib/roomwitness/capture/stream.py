@@ -101,7 +101,7 @@ class Stream:
         for _ in range(MAX_REDIRECTS + 1):
             client = await RtspClient.connect(self._source, self._packet, self._timeout_s)
             self._client = client
-            client.watch(self._plausible, self._garbled)
+            client.watch(self._plausible, self._garbled, self._burst)
             try:
                 return choose_media(await client.describe(), audio=self._source.audio)
             except StreamMoved as err:
@@ -171,6 +171,13 @@ class Stream:
                 self._client.fail(ConnectionLost())
         elif end - start > 1 and self._adopts(channel, view[start + 1] & 0x7F):
             self._packet(channel, view, start, end)
+
+    def _burst(self, view: memoryview, first: int, end: int) -> int:
+        track = self._routes.get(view[first + 1])
+        taken = 0 if track is None else track.burst(view, first, end)
+        self.arrived += taken
+        self.packets += taken
+        return taken
 
     def _adopts(self, channel: int, payload_type: int) -> bool:
         """A camera that sends on another channel than it said is known by its payload type."""

@@ -23,6 +23,7 @@ _PLACE_BYTES = 16
 
 type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
+type Burst = Callable[[memoryview, int, int], int]
 
 
 # What a server may ask of us, and what it is told; all else is not implemented.
@@ -39,6 +40,9 @@ class RtspTransport(asyncio.BufferedProtocol):
     Between packets there may be garbage: reading goes on at the next thing that makes sense, which
     ``plausible(channel, second byte)`` helps to tell, and ``garbled(channel)`` says whose packet it
     followed, for that one may have been cut.
+
+    ``burst(view, first, end)`` may take some of the packets behind the one at ``first`` that are as
+    long as it, and tells how many.
     """
 
     def __init__(self, packet: Packet) -> None:
@@ -57,6 +61,7 @@ class RtspTransport(asyncio.BufferedProtocol):
         self._hurried = False
         self.plausible: Callable[[int, int], bool] = lambda _channel, _second: False
         self.garbled: Callable[[int], None] = lambda _channel: None
+        self.burst: Burst = lambda _view, _first, _end: 0
         self.ended: asyncio.Future[WitnessError] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -159,6 +164,9 @@ class RtspTransport(asyncio.BufferedProtocol):
                         break
                     packet(buffer[at + 1], view, at + 4, stop)
                     last, at = at, stop
+                    size = stop - last
+                    if stop + size <= end and buffer[stop : stop + 4] == buffer[last : last + 4]:
+                        at += size * self.burst(view, last, end)
                     continue
                 if last >= 0:
                     self._after, last = buffer[last + 1], -1

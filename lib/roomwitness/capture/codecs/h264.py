@@ -115,6 +115,12 @@ class H264Depacketizer(NalDepacketizer):
         if marker and unit.picture:
             self._finish(unit)
 
+    def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
+        """How a fragment that follows this one begins (burst.py; RFC 6184, 5.8)."""
+        if _kind(view[start]) != _FU_A or view[start + 1] & 0x40 or not self._continues(time):
+            return None
+        return bytes((view[start], view[start + 1] & 0x3F))
+
 
 def _kind(first: int) -> int:
     """``nal_unit_type`` of a header."""

@@ -124,6 +124,12 @@ class H265Depacketizer(NalDepacketizer):
         if marker and unit.picture:
             self._finish(unit)
 
+    def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
+        """How a fragment that follows this one begins (burst.py; RFC 7798, 4.4.3)."""
+        if _kind(view[start]) != _FU or view[start + 2] & 0x40 or not self._continues(time):
+            return None
+        return bytes((view[start], view[start + 1], view[start + 2] & 0x3F))
+
 
 def _kind(first: int) -> int:
     """``nal_unit_type`` of a header's first byte."""
