@@ -1,4 +1,4 @@
-"""Binary sensors of a room."""
+"""Binary sensors of rooms and cameras."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from roomwitness.witness import RoomStatus
 
+from .camera_entities import async_follow_cameras
 from .entity import RoomEntity
 from .site import WitnessConfigEntry
 
@@ -53,7 +54,7 @@ async def async_setup_entry(
     entry: WitnessConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the binary sensors of every room."""
+    """Add the binary sensors of every room and camera."""
     site = entry.runtime_data
     site.async_on_room(
         lambda room_id: async_add_entities(
@@ -61,6 +62,7 @@ async def async_setup_entry(
             config_subentry_id=room_id,
         )
     )
+    async_follow_cameras(hass, entry, async_add_entities)
 
 
 class RoomBinarySensor(RoomEntity, BinarySensorEntity):

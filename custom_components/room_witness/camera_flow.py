@@ -1,10 +1,10 @@
 """A camera: picked from what answered on the network, or by its address."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, override
 
 import probatio as vol
-from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import SubentryFlowResult
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.helpers.selector import (
     BooleanSelector,
@@ -26,6 +26,7 @@ from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
 
 from .const import CONF_AUDIO, CONF_PROFILE, CONF_STREAM_URL
 from .rooms import camera_subentries, onvif_source, stream_source
+from .signals_flow import SignalsStep
 from .transport_flow import CONNECTION
 
 CONF_FOUND = "found"
@@ -53,10 +54,11 @@ _STREAM = vol.Schema(
 )
 
 
-class CameraFlow(ConfigSubentryFlow):
+class CameraFlow(SignalsStep):
     """Find it, ask it, look at its picture, keep it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._found: dict[str, DiscoveredCamera] = {}
         self._info: CameraInfo | None = None
         self._stream: StreamInfo | None = None
@@ -190,7 +192,7 @@ class CameraFlow(ConfigSubentryFlow):
             if not name:
                 errors[CONF_NAME] = "name_missing"
             if not errors:
-                return self._async_keep(name)
+                return await self.async_ask_signals(name, self._data, self._suggested)
         return self._details(errors)
 
     def _details(self, errors: dict[str, str]) -> SubentryFlowResult:
@@ -225,15 +227,17 @@ class CameraFlow(ConfigSubentryFlow):
             fields[vol.Required(CONF_AUDIO, default=default)] = BooleanSelector()
         return vol.Schema(fields)
 
-    def _async_keep(self, name: str) -> SubentryFlowResult:
+    @override
+    def async_keep(self, name: str, data: dict[str, Any]) -> SubentryFlowResult:
+        """Make the camera's subentry, or change it."""
         if self.source == "reconfigure":
             return self.async_update_and_abort(
                 self._get_entry(),
                 self._get_reconfigure_subentry(),
                 title=name,
-                data=self._data,
+                data=data,
             )
-        return self.async_create_entry(title=name, data=self._data)
+        return self.async_create_entry(title=name, data=data)
 
     def _source(self) -> StreamSource:
         return stream_source(self._data)

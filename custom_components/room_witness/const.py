@@ -23,6 +23,11 @@ CONF_PROFILE: Final = "profile"
 SECTION_CONNECTION: Final = "connection"
 CONF_TRANSPORT: Final = "transport"
 
+CONF_INPUTS: Final = "inputs"
+CONF_RELAYS: Final = "relays"
+CONF_PANIC_INPUT: Final = "panic_input"
+CONF_PANIC_WHEN: Final = "panic_when"
+
 # A room's subentry.
 CONF_AREA: Final = "area"
 CONF_CAMERAS: Final = "cameras"

@@ -10,13 +10,15 @@ from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNA
 from roomwitness.capture import StreamSource, Transport
 from roomwitness.onvif import OnvifSource
 from roomwitness.policy.words import RoomPolicy
-from roomwitness.witness import CameraConfig, LegalFile, RoomConfig
+from roomwitness.witness import CameraConfig, LegalFile, PanicInput, RoomConfig
 
 from .const import (
     CONF_AUDIO,
     CONF_CALENDAR,
     CONF_CAMERAS,
     CONF_ERASE_AT_REVIEW,
+    CONF_PANIC_INPUT,
+    CONF_PANIC_WHEN,
     CONF_PRE_ROLL,
     CONF_QUOTA,
     CONF_STREAM_URL,
@@ -48,7 +50,7 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
     return RoomConfig(
         id=subentry.subentry_id,
         cameras=tuple(
-            _camera(cameras[camera_id])
+            camera_config(cameras[camera_id])
             for camera_id in subentry.data.get(CONF_CAMERAS, ())
             if camera_id in cameras
         ),
@@ -81,8 +83,16 @@ def onvif_source(data: Mapping[str, Any]) -> OnvifSource:
     )
 
 
-def _camera(subentry: ConfigSubentry) -> CameraConfig:
-    return CameraConfig(id=subentry.subentry_id, source=stream_source(subentry.data))
+def camera_config(subentry: ConfigSubentry) -> CameraConfig:
+    """One camera; one that is known by its stream alone has no ONVIF service."""
+    data = subentry.data
+    panic = data.get(CONF_PANIC_INPUT)
+    return CameraConfig(
+        id=subentry.subentry_id,
+        source=stream_source(data),
+        onvif=onvif_source(data) if CONF_HOST in data else None,
+        panic=PanicInput(panic, data.get(CONF_PANIC_WHEN) == "open") if panic else None,
+    )
 
 
 def _policy(room: Mapping[str, Any], options: Mapping[str, Any]) -> RoomPolicy:

@@ -20,7 +20,7 @@ from .bookings import Bookings
 from .const import CONF_AREA, CONF_CUSTODIANS, CONF_VAULT, DOMAIN
 from .copies import BackupList
 from .lamp import Lamps
-from .rooms import camera_subentries, room_config, room_subentries
+from .rooms import camera_config, camera_subentries, room_config, room_subentries
 
 type WitnessConfigEntry = ConfigEntry[Site]
 
@@ -53,6 +53,7 @@ class Site:
         self._backups = BackupList(hass, self)
         self._watchers: dict[str | None, list[Callable[[], None]]] = {}
         self._adders: list[Callable[[str], None]] = []
+        self._camera_adders: list[Callable[[str], None]] = []
         self._rooms: set[str] = set()
         self._stops: list[Callable[[], None]] = []
         self._stopped = False
@@ -122,12 +123,17 @@ class Site:
         """Take the subentries as they are now, without interrupting other rooms."""
         rooms = room_subentries(self.entry)
         await self.witness.set_rooms(room_config(self.entry, room) for room in rooms.values())
+        cameras = camera_subentries(self.entry)
+        self.witness.cameras.configure(camera_config(camera) for camera in cameras.values())
         self._async_register_devices()
         new = rooms.keys() - self._rooms
         self._rooms = set(rooms)
         for room_id in sorted(new):
             for add in self._adders:
                 add(room_id)
+        for add_camera in self._camera_adders:
+            for camera_id in sorted(cameras):
+                add_camera(camera_id)
         self._bookings.async_rooms_changed()
         self._lamps.async_rooms_changed()
         self._async_show_issues()
@@ -138,6 +144,13 @@ class Site:
         self._adders.append(add)
         for room_id in sorted(self._rooms):
             add(room_id)
+
+    @callback
+    def async_on_camera(self, add: Callable[[str], None]) -> None:
+        """Call ``add(camera_id)`` for every camera there is, and for all after each change."""
+        self._camera_adders.append(add)
+        for camera_id in sorted(camera_subentries(self.entry)):
+            add(camera_id)
 
     @callback
     def async_watch(self, room_id: str | None, watcher: Callable[[], None]) -> Callable[[], None]:

@@ -37,6 +37,8 @@ def _parse() -> CameraConfig:
     parser.add_argument("--gop", type=int, default=default.gop)
     parser.add_argument("--discovery", action="store_true")
     parser.add_argument("--media2", action="store_true")
+    parser.add_argument("--inputs", type=int, default=default.inputs)
+    parser.add_argument("--relays", type=int, default=default.relays)
     return CameraConfig(**vars(parser.parse_args()))
 
 

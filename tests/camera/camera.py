@@ -23,6 +23,7 @@ class Camera:
         self.media = Media(c.name, c.width, c.height, c.fps, c.gop, c.audio, metadata=c.metadata)
         self.rtsp = RtspServer(c, self.faults, self.media)
         self.onvif = OnvifServer(c, self.faults, self._posted)
+        self.signals = self.onvif.signals
         self.discovery: Discovery | None = None
 
     async def __aenter__(self) -> Self:

@@ -28,6 +28,8 @@ class CameraConfig:
     discovery: bool = False
     profiles: tuple[VideoProfile, ...] = ()
     media2: bool = False
+    inputs: int = 0
+    relays: int = 0
 
 
 @dataclass
@@ -48,3 +50,8 @@ class Faults:
     refuse_metadata: bool = False
     shuffle: int = 0
     strangers: bool = False
+    refuse_events: bool = False
+    reference_parameters: bool = False
+    longest_subscription_s: float = 600.0
+    no_renew: bool = False
+    refuse_relay: bool = False

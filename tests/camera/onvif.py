@@ -1,5 +1,6 @@
 """ONVIF device and media services: what a recorder asks for, with WS-Security."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -11,6 +12,7 @@ from aiohttp import web
 from . import profiles
 from .config import CameraConfig, Faults
 from .profiles import VideoProfile
+from .signals import DEVICE_IO, EVENTS, SUBSCRIPTION, Fault, Signals
 
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
@@ -34,6 +36,7 @@ class OnvifServer:
         self.port = config.onvif_port
         self.rtsp_port = 0
         self._fault = fault
+        self.signals = Signals(config, faults, self._url)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -41,15 +44,25 @@ class OnvifServer:
         app.router.add_post(_DEVICE, self._handle)
         app.router.add_post(_MEDIA, self._handle)
         app.router.add_post(_MEDIA2, self._handle)
+        for path in (EVENTS, DEVICE_IO, SUBSCRIPTION + "/{number}"):
+            app.router.add_post(path, self._handle)
+        app.router.add_post("/panic", self._panic)
         app.router.add_post("/fault", self._fault)  # type: ignore[arg-type]
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.config.host, self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
+        self.signals.lose()
         if self._runner is not None:
+            # asyncio trips over a connection that it has accepted when the server closes.
+            loop = asyncio.get_running_loop()
+            for site in self._runner.sites:
+                for sock in site._server.sockets:  # type: ignore[attr-defined]
+                    loop.remove_reader(sock)
+            await asyncio.sleep(0.01)
             await self._runner.cleanup()
             self._runner = None
 
@@ -61,10 +74,22 @@ class OnvifServer:
             return self._say(_FAULT.format(code="NotAuthorized", text="Not authorized"), 400)
         if name in ("GetProfiles", "GetStreamUri"):
             return self._media(name, text, media2=request.path == _MEDIA2)
+        try:
+            if (told := await self.signals.answer(name, text, request.path)) is not None:
+                return self._say(told)
+        except Fault as fault:
+            return self._say(_FAULT.format(code=fault, text="No"), 400)
         body = getattr(self, f"_{name}", None)
         if body is None:
             return self._say(_FAULT.format(code="ActionNotSupported", text="No such action"), 500)
         return self._say(body())
+
+    async def _panic(self, _request: web.Request) -> web.Response:
+        """Somebody presses the button on the first input, for a second."""
+        self.signals.press()
+        await asyncio.sleep(1)
+        self.signals.release()
+        return web.Response(text="The panic button was pressed.\n")
 
     @staticmethod
     def _say(body: str, status: int = 200) -> web.Response:
@@ -110,6 +135,7 @@ class OnvifServer:
             )
 
         services = service("ver10/device", _DEVICE) + service("ver10/media", _MEDIA)
+        services += service("ver10/events", EVENTS) + service("ver10/deviceIO", DEVICE_IO)
         if self.config.media2:
             services += service("ver20/media", _MEDIA2)
         return f"<tds:GetServicesResponse>{services}</tds:GetServicesResponse>"
@@ -118,6 +144,10 @@ class OnvifServer:
         return (
             "<tds:GetCapabilitiesResponse><tds:Capabilities>"
             f"<tt:Device><tt:XAddr>{self._url(_DEVICE)}</tt:XAddr></tt:Device>"
+            f"<tt:Events><tt:XAddr>{self._url(EVENTS)}</tt:XAddr><tt:WSSubscriptionPolicySupport>"
+            "true</tt:WSSubscriptionPolicySupport><tt:WSPullPointSupport>true"
+            "</tt:WSPullPointSupport><tt:WSPausableSubscriptionManagerInterfaceSupport>false"
+            "</tt:WSPausableSubscriptionManagerInterfaceSupport></tt:Events>"
             f"<tt:Media><tt:XAddr>{self._url(_MEDIA)}</tt:XAddr><tt:StreamingCapabilities>"
             "<tt:RTPMulticast>false</tt:RTPMulticast><tt:RTP_TCP>true</tt:RTP_TCP>"
             "<tt:RTP_RTSP_TCP>true</tt:RTP_RTSP_TCP></tt:StreamingCapabilities></tt:Media>"

@@ -71,7 +71,9 @@ async def test_entities_of_a_room(
     entities = sorted(
         er.async_entries_for_config_entry(registry, entry.entry_id), key=lambda e: e.entity_id
     )
-    assert {e.config_subentry_id for e in entities} == {"room1", None}
+    assert {e.config_subentry_id for e in entities} == {"room1", "camera1", None}
+    events = "binary_sensor.door_camera_event_connection"
+    await until(hass, lambda: state(hass, events) == "on")
     for found in entities:
         assert hass.states.get(found.entity_id) == snapshot(name=found.entity_id)
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)

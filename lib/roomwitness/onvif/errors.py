@@ -35,3 +35,9 @@ class OnvifNoProfile(OnvifError):
     """The device offers no media profile with a picture that we can record."""
 
     key = "onvif_no_profile"
+
+
+class OnvifNoEvents(OnvifError):
+    """The device offers no event service."""
+
+    key = "onvif_no_events"

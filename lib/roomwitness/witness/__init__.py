@@ -2,10 +2,12 @@
 
 from roomwitness.vault.keyfile import Custodian, StoredKeys
 
+from .camera_link import CameraState
 from .conductor import Witness
 from .config import (
     CameraConfig,
     LegalFile,
+    PanicInput,
     RoomConfig,
     SiteConfig,
     SiteKeys,
@@ -17,10 +19,12 @@ from .status import Checked, Problem, RoomStatus
 
 __all__ = [
     "CameraConfig",
+    "CameraState",
     "Checked",
     "Custodian",
     "LegalFile",
     "Listed",
+    "PanicInput",
     "Problem",
     "Released",
     "RoomConfig",

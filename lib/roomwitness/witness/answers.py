@@ -8,6 +8,7 @@ from roomwitness.policy.words import Meeting
 from roomwitness.vault import Receipt, Vault, listing
 
 from . import problems
+from .cameras import Cameras
 from .config import RoomConfig
 from .errors import ReceiptNotFound, RoomNotFound
 from .holds import Holds
@@ -40,6 +41,7 @@ class Answers:
         upkeep: Upkeep,
         scrub: Scrub,
         holds: Holds,
+        cameras: Cameras,
         clock: Callable[[], datetime],
     ) -> None:
         self._vault = vault
@@ -55,6 +57,7 @@ class Answers:
             vault.people, ledger, upkeep, clock, lambda room: wishes.rooms.get(room)
         )
         self.listings = Listings(vault, ledger, upkeep, clock)
+        self.cameras = cameras
         self._clock = clock
         self._disk_problem: Problem | None = None
 
@@ -153,6 +156,7 @@ class Answers:
             invalid=self._wishes.invalid.get(room.id, 0),
         )
         yield from self._preflight.problems(room.id)
+        yield from self.cameras.problems(room)
         yield from self.holds.problems(room.id, self._clock())
         yield from problems.of_cameras(room.id, self._watches.statuses(room.id))
         for meeting in self._ledger.of_room(room.id):

@@ -19,6 +19,7 @@ from roomwitness.vault.usage import room_bytes
 
 from .answers import Answers
 from .backups import Backups
+from .cameras import Cameras
 from .config import RoomConfig, SiteConfig
 from .errors import (
     LegalFileIncomplete,
@@ -54,9 +55,9 @@ def _utcnow() -> datetime:
 class Witness(Answers):
     """Bookings in, recordings, evidence and receipts out.
 
-    ``holds`` places and ends holds, ``keys`` says who may open what; what only looks is in
-    ``Answers``. Every public method is for one event loop; disk work runs in one worker thread, so
-    that it happens in the order in which it was decided. Capture has a thread of its own.
+    ``holds`` places and ends holds, ``keys`` says who may open what, ``cameras`` hears events; what
+    only looks is in ``Answers``. Every public method is for one event loop; disk work runs in one
+    worker thread, so that it happens in the order in which it was decided. Capture has its own.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Witness(Answers):
             upkeep,
             Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
+            Cameras(self.report_threat, lambda: wishes.rooms, self._notify, clock),
             clock,
         )
 
@@ -151,6 +153,7 @@ class Witness(Answers):
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
             self._ticker = None
+        await self.cameras.stop()
         await self._preflight.stop()
         await self._scrub.stop()
         async with self._lock:
@@ -317,6 +320,7 @@ class Witness(Answers):
         async with self._lock:
             await self._upkeep.everything(self._clock())
             await self.keys.again(self._clock())
+            await self.cameras.log_tampering(self._ledger, self._upkeep.run)
             self._disk_problem = None
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:

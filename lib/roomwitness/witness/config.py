@@ -6,6 +6,7 @@ from pathlib import Path
 
 from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner
+from roomwitness.onvif.source import OnvifSource
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.keyfile import Custodian, StoredKeys
@@ -81,12 +82,25 @@ class LegalFile:
         return tuple(f.name for f in fields(self) if not str(getattr(self, f.name)).strip())
 
 
+@dataclass(frozen=True, slots=True)
+class PanicInput:
+    """The digital input of a panic button; ``when_open``: pressing it opens the contact."""
+
+    token: str
+    when_open: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraConfig:
-    """One camera of a room; ``id`` is stable and says nothing about address or place."""
+    """One camera of a room; ``id`` is stable and says nothing about address or place.
+
+    ``onvif`` is None for a camera that is known by its stream alone.
+    """
 
     id: str
     source: StreamSource
+    onvif: OnvifSource | None = None
+    panic: PanicInput | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
