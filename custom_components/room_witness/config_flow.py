@@ -31,7 +31,7 @@ from .const import (
     SUBENTRY_CAMERA,
     SUBENTRY_ROOM,
 )
-from .keys_flow import KeysFlow
+from .keys_flow import KeysFlow, shortened
 from .options_flow import SiteOptionsFlow
 from .room_flow import RoomFlow
 
@@ -91,7 +91,7 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """How the first custodian comes by a key."""
         return self.async_show_menu(
-            step_id="first_custodian", menu_options=["custodian", "custodian_own"]
+            step_id="first_custodian", menu_options=["custodian", "custodian_pq", "custodian_own"]
         )
 
     async def _async_stored(self) -> StoredKeys | None:
@@ -109,7 +109,9 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
                 step_id="known_site",
                 data_schema=vol.Schema({}),
                 description_placeholders={
-                    "recipients": ", ".join(f"`{c.recipient}`" for c in stored.custodians)
+                    "recipients": ", ".join(
+                        f"`{shortened(c.recipient)}`" for c in stored.custodians
+                    )
                 },
             )
         return self._async_create(stored)

@@ -1,5 +1,6 @@
 """Who may open evidence: custodians are added and retired here, at set-up and later."""
 
+from collections.abc import Callable
 from typing import Any
 
 import probatio as vol
@@ -14,8 +15,14 @@ from homeassistant.helpers.selector import (
 )
 
 from roomwitness.errors import WitnessError
-from roomwitness.vault.age import Identity, generate_identity, parse_recipient
-from roomwitness.vault.errors import IdentityInvalid
+from roomwitness.vault.age import (
+    KnownIdentity,
+    generate_hybrid_identity,
+    generate_identity,
+    parse_recipient,
+    try_recipient,
+)
+from roomwitness.vault.errors import IdentityInvalid, PluginFailed, PluginMissing
 from roomwitness.witness import Custodian
 
 from .const import DOMAIN
@@ -24,6 +31,7 @@ from .site import Site
 CONF_CONFIRM, CONF_LABEL, CONF_RECIPIENT = "confirm", "label", "recipient"
 CONF_CUSTODIAN = "custodian"
 _CONFIRM_LENGTH = 6
+_SHOWN = 100
 _SECRETS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-")
 
 
@@ -33,10 +41,15 @@ def loaded_site(hass: HomeAssistant) -> Site | None:
     return entries[0].runtime_data if entries else None
 
 
+def shortened(recipient: str) -> str:
+    """A public key as a page shows it: a post-quantum one has 2,000 characters."""
+    return recipient if len(recipient) <= _SHOWN else f"{recipient[:24]}...{recipient[-12:]}"
+
+
 class KeysFlow(ConfigFlow):
     """The steps about custodians; ``_async_take`` says what becomes of one."""
 
-    _identity: Identity | None = None
+    _identity: KnownIdentity | None = None
 
     async def _async_take(self, custodian: Custodian) -> ConfigFlowResult:
         """Add the custodian to the site.
@@ -66,19 +79,36 @@ class KeysFlow(ConfigFlow):
         site = loaded_site(self.hass)
         if site is None:
             return self.async_abort(reason="site_not_loaded")
-        shown = "\n".join(f"- {c.shown}: `{c.recipient}`" for c in site.witness.keys.custodians)
+        shown = "\n".join(
+            f"- {c.shown}: `{shortened(c.recipient)}`" for c in site.witness.keys.custodians
+        )
         return self.async_show_menu(
             step_id="reconfigure",
-            menu_options=["custodian", "custodian_own", "custodian_retire"],
+            menu_options=["custodian", "custodian_pq", "custodian_own", "custodian_retire"],
             description_placeholders={"custodians": shown},
         )
 
     async def async_step_custodian(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show a new recovery identity once; its last characters prove that it was kept."""
+        """A new recovery identity that every age program opens with."""
+        return await self._async_new("custodian", generate_identity, user_input)
+
+    async def async_step_custodian_pq(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """A new recovery identity that a quantum computer does not find."""
+        return await self._async_new("custodian_pq", generate_hybrid_identity, user_input)
+
+    async def _async_new(
+        self,
+        step: str,
+        generate: Callable[[], KnownIdentity],
+        user_input: dict[str, Any] | None,
+    ) -> ConfigFlowResult:
+        """Show a new identity once; its last characters prove that it was kept."""
         if self._identity is None:
-            self._identity = generate_identity()
+            self._identity = generate()
         identity, recipient = str(self._identity), str(self._identity.recipient)
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -101,10 +131,10 @@ class KeysFlow(ConfigFlow):
             }
         )
         return self.async_show_form(
-            step_id="custodian",
+            step_id=step,
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
-            description_placeholders={"identity": identity, "recipient": recipient},
+            description_placeholders={"identity": identity, "recipient": shortened(recipient)},
         )
 
     async def async_step_custodian_own(
@@ -112,10 +142,14 @@ class KeysFlow(ConfigFlow):
     ) -> ConfigFlowResult:
         """Take the public half of a key that was made elsewhere."""
         errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
         if user_input is not None:
             text = user_input[CONF_RECIPIENT].strip()
             try:
                 recipient = str(parse_recipient(text))
+                await self.hass.async_add_executor_job(try_recipient, recipient)
+            except (PluginMissing, PluginFailed) as err:
+                errors[CONF_RECIPIENT], placeholders = err.key, err.placeholders
             except IdentityInvalid:
                 secret = text.upper().startswith(_SECRETS)
                 errors[CONF_RECIPIENT] = "recipient_is_secret" if secret else "recipient_invalid"
@@ -137,6 +171,7 @@ class KeysFlow(ConfigFlow):
             step_id="custodian_own",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
+            description_placeholders=placeholders,
         )
 
     async def async_step_custodian_retire(

@@ -43,3 +43,12 @@ def run_program(name: str, *args: str | Path, data: bytes = b"") -> bytes:
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
+
+
+def tagtest_post_quantum() -> str:
+    """The test plugin's other key, which only ``age-plugin-tagpq`` encrypts to; its text has it."""
+    found = re.search(
+        rb"age1tagpq1[02-9ac-hj-np-z]{2005}", (folder() / "age-plugin-tagtest").read_bytes()
+    )
+    assert found
+    return found[0].decode()

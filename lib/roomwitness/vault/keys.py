@@ -73,15 +73,19 @@ class Wraps:
 
 def new_recording_key(
     site: age.Recipient | None, custodians: Sequence[age.KnownRecipient]
-) -> tuple[age.Recipient, Wraps]:
+) -> tuple[age.KnownRecipient, Wraps]:
     """Make a recording's key pair; its secret half exists only wrapped.
+
+    It is post-quantum where every custodian's is: what lies in backups for years, segments and
+    custodians' wraps, then has no weaker link (the site's wrap is in none).
 
     A custodian whose recipient fails now (a plugin's may) is left out, and gets its wrap later.
 
     Raises:
         CustodiansUnusable: nobody could open the recording.
     """
-    identity = age.generate_identity()
+    lasting = bool(custodians) and all(map(age.post_quantum, custodians))
+    identity = age.generate_hybrid_identity() if lasting else age.generate_identity()
     files = {} if site is None else {Holder.site(site): wrap(identity, site)}
     for custodian in custodians:
         try:
@@ -93,7 +97,7 @@ def new_recording_key(
     return identity.recipient, Wraps(files)
 
 
-def wrap(identity: age.Identity, recipient: age.KnownRecipient) -> bytes:
+def wrap(identity: age.KnownIdentity, recipient: age.KnownRecipient) -> bytes:
     """A recording's identity, for one who may open it."""
     return age.encrypt(str(identity).encode(), [recipient])
 

@@ -26,7 +26,7 @@ class Recovery:
         index: Index,
         ephemeral: KeyStore,
         segments: Path,
-        identity: Callable[[str], age.Identity],
+        identity: Callable[[str], age.KnownIdentity],
     ) -> None:
         self._index = index
         self._ephemeral = ephemeral
@@ -89,7 +89,7 @@ class Recovery:
                 )
 
 
-def flushed_plaintext(path: Path, identity: age.Identity) -> bytes:
+def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> bytes:
     """What the last flush of the open segment ``path`` promised.
 
     Chunks below the tail's offset were written before it; only a loss of power can undo that, or
@@ -117,7 +117,7 @@ def reseal(
     segment_id: str,
     recording_id: str,
     start: datetime,
-    identity: age.Identity,
+    identity: age.KnownIdentity,
     commit: Callable[[Segment], None],
 ) -> Segment | None:
     """Turn an open segment into a whole one; None if nothing of it was flushed.

@@ -188,7 +188,7 @@ class Vault:
             self._path(recording_id, identifier),
             identifier,
             recording_id,
-            age.Recipient.from_string(recording.recipient),
+            age.parse_recipient(recording.recipient),
             self._index.add_segment,
             self._require_room,
         )

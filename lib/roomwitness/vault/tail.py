@@ -39,7 +39,7 @@ _scratch = _Scratch()
 class Tail:
     """Writes one; the file is made at the first ``keep``."""
 
-    def __init__(self, path: Path, recipient: age.Recipient) -> None:
+    def __init__(self, path: Path, recipient: age.KnownRecipient) -> None:
         self._path = path
         self._recipient = recipient
         self._key = ChaCha20Poly1305.generate_key()
@@ -83,7 +83,7 @@ class Tail:
             os.close(fd)
 
 
-def kept(path: Path, identity: age.Identity) -> tuple[int, bytes] | None:
+def kept(path: Path, identity: age.KnownIdentity) -> tuple[int, bytes] | None:
     """The offset and plaintext that were kept last; None if the first was never whole.
 
     Raises:

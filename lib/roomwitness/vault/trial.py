@@ -41,13 +41,13 @@ def keys_work(store: KeyStore, ring: KeyRing) -> bool:
     return True
 
 
-def _opened(wraps: Wraps, ring: KeyRing) -> age.Identity | None:
+def _opened(wraps: Wraps, ring: KeyRing) -> age.KnownIdentity | None:
     """The identity, by the site's key; None where only custodians can open it."""
     if wraps.site is None:
         return None
-    return age.Identity.from_string(age.decrypt(wraps.site, list(ring.own.values())).decode())
+    return age.parse_identity(age.decrypt(wraps.site, list(ring.own.values())).decode())
 
 
-def _prove(recipient: age.Recipient, identity: age.Identity) -> None:
+def _prove(recipient: age.KnownRecipient, identity: age.KnownIdentity) -> None:
     if age.decrypt(age.encrypt(_MARK, [recipient]), [identity]) != _MARK:
         raise ValueError("it opens something else")

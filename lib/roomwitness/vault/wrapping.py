@@ -21,7 +21,7 @@ _BATCH = 200
 # A recording, whom for, and the new wrap; None: the one that is there goes.
 type Change = tuple[str, Holder, bytes | None]
 # The identity of a recording, or None if it cannot be opened here.
-type Opener = Callable[[str], age.Identity | None]
+type Opener = Callable[[str], age.KnownIdentity | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class KeyRing:
         found = (self.site, self.previous)
         return {Holder.site(i.recipient): i for i in found if i is not None}
 
-    def new_key(self) -> tuple[age.Recipient, Wraps]:
+    def new_key(self) -> tuple[age.KnownRecipient, Wraps]:
         """Make a recording's key pair.
 
         Raises:
@@ -116,7 +116,7 @@ class Wrapping:
         self._held = held
         self.ring = ring
 
-    def identity(self, recording_id: str) -> age.Identity:
+    def identity(self, recording_id: str) -> age.KnownIdentity:
         """The recording's identity, opened by the site's key.
 
         Raises:
@@ -133,7 +133,7 @@ class Wrapping:
                 return _opened(wraps.files[holder], identity)
         raise KeyMissing("the recording's key is wrapped for another site key")
 
-    def by_custodian(self, recording_id: str, custodian: age.KnownIdentity) -> age.Identity:
+    def by_custodian(self, recording_id: str, custodian: age.KnownIdentity) -> age.KnownIdentity:
         """The recording's identity, opened by a custodian.
 
         Raises:
@@ -181,7 +181,7 @@ class Wrapping:
             batch.changes.clear()
         return batch.result(more=batch.changed == limit)
 
-    def _opened_here(self, recording_id: str) -> age.Identity | None:
+    def _opened_here(self, recording_id: str) -> age.KnownIdentity | None:
         try:
             return self.identity(recording_id)
         except KeyMissing, AgeFormatError, IdentityInvalid:
@@ -250,5 +250,5 @@ class _Batch:
         )
 
 
-def _opened(file: bytes, identity: age.KnownIdentity) -> age.Identity:
-    return age.Identity.from_string(age.decrypt(file, [identity]).decode())
+def _opened(file: bytes, identity: age.KnownIdentity) -> age.KnownIdentity:
+    return age.parse_identity(age.decrypt(file, [identity]).decode())

@@ -29,7 +29,7 @@ class SegmentWriter:
         path: Path,
         segment_id: str,
         recording_id: str,
-        recipient: age.Recipient,
+        recipient: age.KnownRecipient,
         commit: Callable[[Segment], None],
         require_room: Callable[[], None],
     ) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from roomwitness.errors import WitnessError
 from roomwitness.vault import Vault
-from roomwitness.vault.age import parse_recipient
+from roomwitness.vault.age import PluginRecipient, parse_recipient, try_recipient
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.wrapping import Rewrapped
@@ -45,6 +46,7 @@ class Keys:
         self._stored = stored
         self._path = path
         self._left = Rewrapped()
+        self._broken: dict[str, str] = {}
         self._looked: datetime | None = None
 
     @property
@@ -117,7 +119,7 @@ class Keys:
         """Try once more, now and then, what could not be wrapped or removed; the lock is held."""
         left, looked = self._left, self._looked
         due = looked is None or not timedelta(0) <= now - looked < _AGAIN
-        if left.more or ((left.waiting or left.kept) and due):
+        if left.more or ((left.waiting or left.kept or self._plugins) and due):
             await self._upkeep.run(self._step, now)
 
     async def _settle(self) -> Rewrapped:
@@ -132,7 +134,18 @@ class Keys:
         if found.added or found.removed:
             self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
         self._left, self._looked = found, now
+        self._broken = {
+            custodian: plugin.name
+            for custodian, plugin in self._plugins.items()
+            if plugin.program is None or (custodian in found.waiting and _fails(plugin))
+        }
         return found
+
+    @property
+    def _plugins(self) -> dict[str, PluginRecipient]:
+        """Custodians to whom only a program of its own can encrypt: one day it may be gone."""
+        recipients = ((c.id, parse_recipient(c.recipient)) for c in self.custodians)
+        return {name: r for name, r in recipients if isinstance(r, PluginRecipient)}
 
     def problems(self) -> Iterator[Problem]:
         """What only a custodian's own identity can mend (docs/keys.md)."""
@@ -141,7 +154,19 @@ class Keys:
         def told(counts: Mapping[str, int]) -> dict[str, str]:
             return {"custodians": ", ".join(f"{shown.get(k, k)}: {n}" for k, n in counts.items())}
 
-        if self._left.waiting:
-            yield Problem(key="custodian_lacks_keys", placeholders=told(self._left.waiting))
+        if self._broken:
+            broken = [f"{shown.get(k, k)}: age-plugin-{name}" for k, name in self._broken.items()]
+            yield Problem(key="custodian_plugin", placeholders={"custodians": ", ".join(broken)})
+        waiting = {k: n for k, n in self._left.waiting.items() if k not in self._broken}
+        if waiting:
+            yield Problem(key="custodian_lacks_keys", placeholders=told(waiting))
         if self._left.kept:
             yield Problem(key="custodian_still_needed", placeholders=told(self._left.kept))
+
+
+def _fails(plugin: PluginRecipient) -> bool:
+    try:
+        try_recipient(str(plugin))
+    except WitnessError:
+        return True
+    return False

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from roomwitness.custody import CustodyLog, SiteSigner
-from roomwitness.vault.age import Identity, KnownIdentity, generate_identity, parse_recipient
+from roomwitness.vault.age import KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.check import Places
 from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
@@ -107,7 +107,7 @@ def _carry_out(
 
 
 def _opener(wrapping: Wrapping, identity: KnownIdentity) -> Opener:
-    def opened(recording_id: str) -> Identity | None:
+    def opened(recording_id: str) -> KnownIdentity | None:
         try:
             return wrapping.by_custodian(recording_id, identity)
         except KeyMissing:

@@ -6,13 +6,14 @@ import os
 import stat
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomwitness.vault import age
+from roomwitness.vault import Vault, age
 from roomwitness.vault.age import bech32, plugin
 from roomwitness.vault.age.header import read
 from roomwitness.vault.errors import (
@@ -25,6 +26,8 @@ from roomwitness.vault.errors import (
     RecipientsMixed,
 )
 from tests.peers import age as peer
+
+from .conftest import SITE, Place, T, begin, write
 
 ME = age.generate_identity()
 PQ = age.generate_hybrid_identity()
@@ -311,3 +314,39 @@ def test_what_is_read_is_written_the_same() -> None:
     stanzas, covered, _ = read(io.BytesIO(sealed).readline)
     assert sealed.startswith(covered)
     assert [stanza.args[0] for stanza in stanzas] == ["mlkem768x25519"]
+
+
+# Recordings
+
+
+def test_recordings_last_as_long_as_the_weakest_custodians_key(place: Place) -> None:
+    """Post-quantum while every custodian is; written, broken off, recovered and opened alike."""
+    folders = place.folder, place.ephemeral, place.held
+    for custodians, kind in (
+        ((PQ.recipient,), "age1pq1"),
+        ((PQ.recipient, ME.recipient), "age1"),
+        ((ME.recipient,), "age1"),
+    ):
+        vault = Vault(*folders, SITE, custodians, min_free_bytes=0)
+        vault.open()
+        name = f"m-{len(custodians)}-{kind}"
+        recording = begin(vault, name)
+        assert recording.recipient.rpartition("1")[0] + "1" == kind
+        write(vault, recording, DATA)
+        writer = vault.segment_writer(recording.id, T + timedelta(seconds=6))
+        writer.write(DATA)
+        writer.flush()
+        vault.close()  # As a kill leaves it.
+        vault = Vault(*folders, SITE, custodians, min_free_bytes=0)
+        vault.open()
+        vault.recover()
+        segments = vault.segments(recording.id)
+        assert [b"".join(vault.read_segment(segment)) for segment in segments] == [DATA, DATA]
+        assert vault.keys_work()
+        for identity in (PQ, ME):
+            if identity.recipient in custodians:
+                (text,) = vault.export_identities(name, identity).values()
+                for segment in segments:
+                    sealed = segment.path.read_bytes()
+                    assert age.decrypt(sealed, [age.parse_identity(text)]) == DATA
+        vault.close()

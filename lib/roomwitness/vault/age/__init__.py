@@ -2,7 +2,14 @@
 
 from .file import CHUNK, Encryptor, decrypt, decrypt_prefix, decrypt_stream, encrypt
 from .hybrid import HybridIdentity, HybridRecipient, generate_hybrid_identity
-from .parse import KnownIdentity, KnownRecipient, parse_identity, parse_recipient, post_quantum
+from .parse import (
+    KnownIdentity,
+    KnownRecipient,
+    parse_identity,
+    parse_recipient,
+    post_quantum,
+    try_recipient,
+)
 from .plugin import PluginRecipient
 from .tag import TagRecipient
 from .x25519 import Identity, Recipient, generate_identity
@@ -27,4 +34,5 @@ __all__ = [
     "parse_identity",
     "parse_recipient",
     "post_quantum",
+    "try_recipient",
 ]

@@ -31,6 +31,16 @@ def parse_recipient(text: str) -> KnownRecipient:
             return PluginRecipient.from_string(text)
 
 
+def try_recipient(text: str) -> None:
+    """Encrypt something to a recipient, as a recording's start would; may run its plugin.
+
+    Raises:
+        IdentityInvalid: it is none.
+        PluginMissing, PluginFailed: what only its plugin can do is not done.
+    """
+    parse_recipient(text).wrap(bytes(16))
+
+
 def parse_identity(text: str) -> KnownIdentity:
     """Read ``AGE-SECRET-KEY-1...`` or ``AGE-SECRET-KEY-PQ-1...``.
 
