@@ -12,8 +12,9 @@ _NTP = 2208988800
 class Sender:
     """One track's packets; what is lost takes a sequence number and is not sent."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, mtu: int = _MTU, drift_ppm: float = 0.0) -> None:
+        self.kind, self.mtu = kind, mtu
+        self.rate = 1 + drift_ppm / 1e6
         self.payload_type = {"video": 96, "audio": 97, "metadata": 98}[kind]
         self.clock = SOUND_RATE if kind == "audio" else VIDEO_CLOCK
         self.sequence = random.randrange(1 << 16)
@@ -26,7 +27,13 @@ class Sender:
     def timestamp(self, time: float) -> int:
         if self.epoch is None:
             self.epoch = time
-        return round((time - self.epoch) * self.clock) + self.offset & 0xFFFFFFFF
+        ticks = round((time - self.epoch) * self.rate * self.clock)
+        return ticks + self.offset & 0xFFFFFFFF
+
+    def restart(self) -> None:
+        """Count anew, as after a restart of the encoder."""
+        self.ssrc, self.sequence = random.randrange(1 << 32), random.randrange(1 << 16)
+        self.offset = random.randrange(1 << 32)
 
     def pack(self, unit: Unit) -> Iterator[bytes]:
         """The unit's RTP packets."""
@@ -41,18 +48,17 @@ class Sender:
             self.octets += len(payload)
             yield head + self.ssrc.to_bytes(4) + payload
 
-    @staticmethod
-    def _h264(unit: Unit) -> Iterator[bytes]:
+    def _h264(self, unit: Unit) -> Iterator[bytes]:
         small = [nal for nal in unit.nals if nal[0] & 31 in (6, 7, 8)]
         if small:  # Parameter sets together: STAP-A.
             yield b"\x78" + b"".join(len(nal).to_bytes(2) + nal for nal in small)
         for nal in unit.nals:
             if nal[0] & 31 in (6, 7, 8, 9):
                 continue
-            if len(nal) <= _MTU:
+            if len(nal) <= self.mtu:
                 yield nal
                 continue
-            pieces = [nal[i : i + _MTU] for i in range(1, len(nal), _MTU)]
+            pieces = [nal[i : i + self.mtu] for i in range(1, len(nal), self.mtu)]
             for number, piece in enumerate(pieces):
                 flags = (0x80 if number == 0 else 0) | (0x40 if number == len(pieces) - 1 else 0)
                 yield bytes((nal[0] & 0xE0 | 28, flags | nal[0] & 31)) + piece

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import re
 import secrets
-import time
 from collections.abc import Callable
 
 from .config import CameraConfig, Faults
@@ -25,7 +24,7 @@ class RtspServer:
         self.port = config.rtsp_port
         self.plays = 0
         self.over: UdpOut | None = None
-        self._sessions: set[_Session] = set()
+        self.sessions: set[Session] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -41,22 +40,36 @@ class RtspServer:
 
     def drop(self) -> None:
         """Cut every connection, as a pulled cable or a restart does."""
-        for session in tuple(self._sessions):
+        for session in tuple(self.sessions):
             session.cut()
 
+    def sender(self, kind: str) -> Sender:
+        """A fresh count of packets."""
+        return Sender(kind)
+
+    def put(self, session: Session, channel: int, packet: bytes) -> None:
+        """Send a packet."""
+        self.write(session, b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet)
+
+    def write(self, session: Session, data: bytes) -> None:
+        """Send bytes."""
+        session.writer.write(data)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = _Session(self, reader, writer)
-        self._sessions.add(session)
+        session = Session(self, reader, writer)
+        self.sessions.add(session)
         try:
             await session.run()
         except ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError:
             pass
         finally:
             session.cut()
-            self._sessions.discard(session)
+            self.sessions.discard(session)
 
 
-class _Session:
+class Session:
+    """One connection."""
+
     def __init__(
         self, server: RtspServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -156,7 +169,7 @@ class _Session:
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+        self.server.write(self, ("\r\n".join(lines) + "\r\n\r\n" + body).encode())
 
     def sdp(self) -> str:
         media = self.server.media
@@ -204,8 +217,8 @@ class _Session:
                     faults.lose -= 1
                     continue
                 self.frame(channel, packet)
-        if not faults.no_reports and time.time() - self.reported > _REPORT_EVERY_S:
-            self.reported = time.time()
+        if not faults.no_reports and unit.time - self.reported > _REPORT_EVERY_S:
+            self.reported = unit.time
             for channel, sender in self.senders.items():
                 if sender.epoch is not None:
                     self.frame(channel + 1, sender.report(unit.time, faults.clock_offset_s))
@@ -214,7 +227,7 @@ class _Session:
         if channel & ~1 in self.over:
             self.over[channel & ~1].send(packet, control=bool(channel & 1))
             return
-        self.writer.write(b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet)
+        self.server.put(self, channel, packet)
 
     def challenge(self) -> str:
         auth = self.server.config.auth

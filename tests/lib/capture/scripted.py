@@ -53,16 +53,16 @@ def joined(unit: Unit) -> bytes:
     return b"".join(len(nal).to_bytes(4) + nal for nal in unit.nals)
 
 
+def marked(unit: Unit, number: int) -> Unit:
+    """The same picture told from all others by a mark in an SEI."""
+    mark = b"\x06\x05" + number.to_bytes(4) + b"\x80"
+    slices = next(i for i, nal in enumerate(unit.nals) if nal[0] & 31 in (1, 5))
+    return Unit("video", number / 10, (*unit.nals[:slices], mark, *unit.nals[slices:]), unit.key)
+
+
 def long_film(times: int) -> list[Unit]:
-    """The film again and again, every picture told from all others by a mark in an SEI."""
-    found = []
-    for number in range(times * PICTURES):
-        unit = FILM[number % PICTURES]
-        mark = b"\x06\x05" + number.to_bytes(4) + b"\x80"
-        slices = next(i for i, nal in enumerate(unit.nals) if nal[0] & 31 in (1, 5))
-        nals = (*unit.nals[:slices], mark, *unit.nals[slices:])
-        found.append(Unit("video", number / 10, nals, unit.key))
-    return found
+    """The film again and again."""
+    return [marked(FILM[number % PICTURES], number) for number in range(times * PICTURES)]
 
 
 SETS = {nal[0] & 31: nal for nal in FILM[0].nals}

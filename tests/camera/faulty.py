@@ -1,0 +1,218 @@
+"""A camera whose line and encoder fail on time, and that knows what it sent.
+
+Everything runs by the event loop's clock, so that an hour of it takes no hour.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from .config import CameraConfig, Faults
+from .media import Media, Unit
+from .rtp import Sender
+from .rtsp import RtspServer, Session
+
+type Kind = Literal[
+    "drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage",
+    "delay", "drip", "stall", "withhold", "restart", "reset", "half-close",
+]  # fmt: skip
+
+# Each changes so many packets of the picture, one after the other.
+PACKETS = frozenset(
+    {"drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage"}
+)
+_DRIP_EVERY_S = 0.01
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``at`` seconds after the camera's start; ``count`` packets, or for ``seconds``."""
+
+    kind: Kind
+    at: float
+    count: int = 1
+    seconds: float = 1.0
+
+
+class FilmMedia:
+    """In the place of an encoder: a film, a picture of it every 1/``fps`` seconds, for ever."""
+
+    audio = metadata = False
+
+    def __init__(self, film: Callable[[int], Unit], fps: int, epoch: float) -> None:
+        self.fps, self._film, self._epoch = fps, film, epoch
+        self._listeners: list[Callable[[Unit], None]] = []
+        first = film(0)
+        sets = {nal[0] & 31: nal for nal in first.nals}
+        self.parameter_sets = sets[7], sets[8]
+        self.paused: Callable[[Unit], bool] = lambda _unit: False
+        self.sent: list[Unit] = []
+
+    def listen(self, listener: Callable[[Unit], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def run(self) -> None:
+        """Give a picture whenever it is time; ``sent`` has all, whoever listens."""
+        loop, number = asyncio.get_running_loop(), 0
+        begin = loop.time()
+        while True:
+            due = begin + number / self.fps
+            await asyncio.sleep(due - loop.time())
+            plain = self._film(number)
+            unit = Unit("video", self._epoch + due, plain.nals, plain.key)
+            if not self.paused(unit):
+                self.sent.append(unit)
+                for listener in tuple(self._listeners):
+                    listener(unit)
+            number += 1
+
+
+class FaultyCamera(RtspServer):
+    """Serves a film; ``faults`` happen by themselves. ``chance`` decides what is left open."""
+
+    def __init__(
+        self,
+        film: Callable[[int], Unit],
+        faults: Sequence[Fault],
+        *,
+        epoch: float,
+        fps: int = 25,
+        mtu: int = 60,
+        drift_ppm: float = 0.0,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.film = FilmMedia(film, fps, epoch)
+        self.film.paused = self._paused
+        super().__init__(CameraConfig(audio=False), Faults(), cast(Media, self.film))
+        self._drift_ppm, self._mtu = drift_ppm, mtu
+        self._chance = chance or random.Random(1)
+        self._faults = sorted(faults, key=lambda fault: fault.at)
+        self._armed: list[Fault] = []
+        self._left = 0
+        self._kept: bytes | None = None
+        self._line: bytearray | None = None
+        self._frozen: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed: set[Session] = set()
+        self.happened: list[Fault] = []
+
+    async def start(self) -> None:
+        await super().start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self.film.run()), loop.create_task(self._fail())]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await super().stop()
+
+    def sender(self, kind: str) -> Sender:
+        return Sender(kind, self._mtu, self._drift_ppm)
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/stream"
+
+    async def _fail(self) -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        for fault in self._faults:
+            await asyncio.sleep(begin + fault.at - loop.time())
+            self.happened.append(fault)
+            if fault.kind in PACKETS or fault.kind == "reset":
+                self._armed.append(fault)
+            elif fault.kind in ("stall", "withhold"):
+                self._frozen[fault.kind] = loop.time() + fault.seconds
+            elif fault.kind == "restart":
+                for session in self.sessions:
+                    for sender in session.senders.values():
+                        sender.restart()
+            elif fault.kind == "half-close":
+                for session in self.sessions:
+                    if session.writer.can_write_eof():
+                        session.writer.write_eof()
+                        self._closed.add(session)
+            elif self._line is None:
+                self._line = bytearray()
+                self._tasks.append(loop.create_task(self._slow(fault)))
+
+    def _paused(self, unit: Unit) -> bool:
+        now, frozen = asyncio.get_running_loop().time(), self._frozen
+        return now < frozen.get("stall", 0) or (unit.key and now < frozen.get("withhold", 0))
+
+    async def _slow(self, fault: Fault) -> None:
+        """What was sent meanwhile comes after ``seconds`` at once, or drop by drop."""
+        loop, line = asyncio.get_running_loop(), self._line
+        assert line is not None
+        until = loop.time() + fault.seconds
+        if fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+        while loop.time() < until:
+            await asyncio.sleep(_DRIP_EVERY_S)
+            self._pour(bytes(line[: fault.count]))
+            del line[: fault.count]
+        self._line = None
+        self._pour(bytes(line))
+
+    def _pour(self, data: bytes) -> None:
+        for session in self.sessions:
+            if session.leave is not None and self._open(session):
+                session.writer.write(data)
+
+    def _open(self, session: Session) -> bool:
+        return session not in self._closed and not session.writer.transport.is_closing()
+
+    def put(self, session: Session, channel: int, packet: bytes) -> None:
+        """Send a packet, or what a fault makes of it."""
+        data = b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet
+        if self._armed and not channel:
+            data = self._spoil(data)
+        self.write(session, data)
+        if self._left < 0:
+            self._left = 0
+            session.cut()
+
+    def write(self, session: Session, data: bytes) -> None:
+        """Send bytes, or let them wait in the line."""
+        if self._line is not None and session.leave is not None:
+            self._line += data
+        elif self._open(session):
+            session.writer.write(data)
+
+    def _spoil(self, data: bytes) -> bytes:
+        fault, chance = self._armed[0], self._chance
+        self._left = self._left or fault.count
+        self._left -= 1
+        if not self._left:
+            self._armed.pop(0)
+        size = len(data) - 4
+        match fault.kind:
+            case "drop":
+                return b""
+            case "duplicate":
+                return data * 2
+            case "reorder":
+                kept, self._kept = self._kept, None
+                if kept is not None:
+                    return data + kept
+                self._kept = data
+                if not self._left:
+                    self._left = 1
+                    self._armed.insert(0, fault)
+                return b""
+            case "runt":
+                return data[:2] + (7).to_bytes(2) + data[4:11]
+            case "truncate":
+                return data[: 4 + chance.randrange(size)]
+            case "long":
+                return data[:2] + (size + chance.randrange(1, 3000)).to_bytes(2) + data[4:]
+            case "short":
+                return data[:2] + chance.randrange(size).to_bytes(2) + data[4:]
+            case "garbage":
+                return data + chance.randbytes(chance.randrange(1, 400))
+            case _:  # A reset in the middle of a packet.
+                self._armed, self._left = self._armed[bool(self._left) :], -1
+                return data[: 4 + size // 2]

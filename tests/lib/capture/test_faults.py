@@ -1,0 +1,162 @@
+"""Every fault, in the real recorder: each picture is recorded, or in a declared gap."""
+
+import asyncio
+import io
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import av
+import pytest
+
+from roomwitness.capture import Recorder, StreamSource
+from roomwitness.policy.words import GapCause
+from tests.camera.faulty import Fault, FaultyCamera
+from tests.camera.media import Unit
+
+from .memory import MemorySink
+from .scripted import FILM, PICTURES, joined, marked
+from .swift import swiftly
+
+EPOCH = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+FPS = 25
+# A gap ends where the next picture begins; times are known to 100 ms (docs/time.md).
+_SLACK = timedelta(seconds=0.1)
+
+
+def film(number: int) -> Unit:
+    return marked(FILM[number % PICTURES], number)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    sink: MemorySink
+    camera: FaultyCamera
+    start: datetime
+    end: datetime
+
+    def in_gap(self, at: datetime) -> bool:
+        return any(a - _SLACK <= at <= b + _SLACK for a, b, _, _ in self.sink.gaps)
+
+    def recorded(self) -> list[tuple[datetime, bytes]]:
+        found = []
+        for segment in self.sink.closed:
+            with av.open(io.BytesIO(segment.data)) as container:
+                stream = container.streams.video[0]
+                for packet in container.demux(stream):
+                    if packet.size:
+                        at = float((packet.dts or 0) * (packet.time_base or 0))
+                        start: datetime = segment.facts["start"]
+                        found.append((start + timedelta(seconds=at), bytes(packet)))
+        return found
+
+    def prove(self) -> None:
+        """What was sent is there byte for byte or declared; what else is there is declared too."""
+        recorded = self.recorded()
+        there = Counter(data for _, data in recorded)
+        sent = [(at_of(unit), joined(unit)) for unit in self.camera.film.sent]
+        known = {data for _, data in sent}
+        undeclared = [
+            at - EPOCH
+            for at, data in sent
+            if self.start <= at < self.end and not there[data] and not self.in_gap(at)
+        ]
+        assert undeclared == []
+        damaged = [at - EPOCH for at, data in recorded if data not in known and not self.in_gap(at)]
+        assert damaged == [], "pictures that were never sent so"
+        assert max((there[data] for data in known), default=0) <= 1, "nothing is recorded twice"
+        assert self.sink.uncovered(self.start, self.end) <= timedelta(seconds=0.2)
+
+
+def at_of(unit: Unit) -> datetime:
+    return datetime.fromtimestamp(unit.time, UTC)
+
+
+def record(faults: Sequence[Fault], seconds: float, drift_ppm: float = 0, seed: int = 1) -> Outcome:
+    async def run() -> Outcome:
+        loop = asyncio.get_running_loop()
+
+        def clock() -> datetime:
+            return EPOCH + timedelta(seconds=loop.time())
+
+        camera = FaultyCamera(
+            film, faults, epoch=EPOCH.timestamp(), drift_ppm=drift_ppm, fps=FPS,
+            chance=random.Random(seed),
+        )  # fmt: skip
+        sink = MemorySink()
+        await camera.start()
+        start = clock()
+        recorder = Recorder(
+            StreamSource(camera.url), sink, start=start, segment_seconds=2.0, clock=clock,
+            chance=lambda: 0.5,
+        )  # fmt: skip
+        task = asyncio.ensure_future(recorder.run())
+        await asyncio.sleep(seconds)
+        recorder.stop()
+        await task
+        end = clock()
+        await camera.stop()
+        return Outcome(sink, camera, start, end)
+
+    return swiftly(run())
+
+
+def causes(outcome: Outcome) -> set[GapCause]:
+    return set(outcome.sink.causes) - {GapCause.CONNECTING}
+
+
+def test_without_a_fault_every_picture_is_there() -> None:
+    outcome = record([], 12)
+    outcome.prove()
+    assert causes(outcome) == set()
+    assert len(outcome.recorded()) >= 11 * FPS
+
+
+# What a mangled packet reads as may look like another sender's.
+LOSS = {GapCause.PACKET_LOSS, GapCause.DAMAGED, GapCause.STREAM_CHANGED}
+LOST = {GapCause.CONNECTION_LOST}
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "missing"),
+    [
+        (Fault("drop", 4.0), LOSS, 2),
+        (Fault("drop", 4.03, count=40), LOSS, 15),
+        (Fault("duplicate", 4.0, count=40), set(), 0),
+        (Fault("reorder", 4.0), LOSS, 2),
+        (Fault("runt", 4.0, count=3), LOSS, 2),
+        (Fault("truncate", 4.0), LOSS, 6),
+        (Fault("truncate", 4.0, count=5), LOSS, 12),
+        (Fault("long", 4.0), LOSS, 20),
+        (Fault("short", 4.0), LOSS, 6),
+        (Fault("garbage", 4.0, count=3), LOSS, 6),
+        (Fault("delay", 4.0, seconds=3.0), set(), 0),
+        (Fault("drip", 4.0, count=20, seconds=2.0), set(), 0),
+        (Fault("stall", 4.0, seconds=2.0), {GapCause.STALLED}, 0),
+        (Fault("stall", 4.0, seconds=6.0), {GapCause.STALLED}, 8),
+        (Fault("withhold", 4.0, seconds=3.0), set(), 0),
+        (Fault("restart", 4.0), {GapCause.STREAM_CHANGED}, 6),
+        (Fault("reset", 4.0), LOST, 12),
+        (Fault("half-close", 4.0), LOST, 12),
+    ],
+    ids=lambda value: f"{value.kind}-{value.count}" if isinstance(value, Fault) else "",
+)
+def test_a_fault_loses_nothing_that_is_not_declared(
+    fault: Fault, expected: set[GapCause], missing: int
+) -> None:
+    outcome = record([fault], 12)
+    assert outcome.camera.happened == [fault]
+    outcome.prove()
+    assert bool(causes(outcome)) == bool(expected)
+    assert causes(outcome) <= expected
+    # Those before the first keyframe are missing in any case.
+    assert len(outcome.camera.film.sent) - len(outcome.recorded()) <= missing + 6
+
+
+@pytest.mark.parametrize("ppm", [-500, 500])
+def test_a_drifting_clock(ppm: float) -> None:
+    outcome = record([Fault("reset", 20.0), Fault("drop", 25.0)], 60, drift_ppm=ppm)
+    outcome.prove()
+    assert len(outcome.recorded()) >= 59 * FPS
