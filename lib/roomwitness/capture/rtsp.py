@@ -97,6 +97,10 @@ class RtspClient:
         self._transport.plausible, self._transport.garbled = plausible, garbled
         self._transport.burst = burst
 
+    def batch(self) -> None:
+        """From now on what comes is read some at a time."""
+        self._transport.batch()
+
     async def describe(self) -> sdp.Description:
         """Ask what the stream holds."""
         uri = self._endpoint.uri

@@ -25,6 +25,8 @@ from .rtp import Track
 from .rtsp import RtspClient
 from .source import StreamSource
 
+# The first packets are read as they come: clocks begin with them.
+_CALM_S = 2.0
 _REPORTS = range(200, 208)  # RTCP packet types (RFC 3550, 12.1; RFC 4585, 3611).
 
 
@@ -82,6 +84,7 @@ class Stream:
         self._client: RtspClient | None = None
         self._carrier: Carrier | None = None
         self._keep_alive: asyncio.Task[None] | None = None
+        self._calm: asyncio.TimerHandle | None = None
         self._routes: dict[int, Track] = {}
         self.picture: Callable[[AccessUnit], None] = lambda _unit: None
         self.sound: Callable[[int, bytes], None] = lambda _time, _data: None
@@ -144,6 +147,7 @@ class Stream:
             await self._set_up_metadata(carrier, offer.metadata)
         await client.play(offer.description)
         carrier.playing()
+        self._calm = asyncio.get_running_loop().call_later(_CALM_S, client.batch)
         self._keep_alive = asyncio.create_task(client.keep_alive(), name="rtsp keep-alive")
         self._keep_alive.add_done_callback(self._kept_alive)
         return client
@@ -208,6 +212,8 @@ class Stream:
 
     async def close(self) -> None:
         """Stop the packets and let go; a second call does nothing."""
+        if self._calm is not None:
+            self._calm.cancel()
         if self._keep_alive is not None:
             self._keep_alive.cancel()
             self._keep_alive = None

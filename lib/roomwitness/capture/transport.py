@@ -11,6 +11,7 @@ from typing import Any
 from roomwitness.errors import WitnessError
 
 from . import messages
+from .batch import Batch
 from .errors import ConnectionLost, StreamMoved, StreamProtocolError
 from .messages import Response
 
@@ -53,6 +54,7 @@ class RtspTransport(asyncio.BufferedProtocol):
         self._written = 0
         self._waiting: dict[int, asyncio.Future[Response]] = {}
         self._transport: asyncio.Transport | None = None
+        self._batch: Batch | None = None
         # Bytes that made no sense since something did; None while everything does.
         self._adrift: int | None = None
         self._after: int | None = None
@@ -72,7 +74,15 @@ class RtspTransport(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that it is over (asyncio)."""
         del exc
+        if self._batch is not None:
+            self._batch.close()
         self.fail(StreamProtocolError() if self.nonsense else ConnectionLost())
+
+    def batch(self) -> None:
+        """From now on what comes is read some at a time."""
+        sock = self._transport and self._transport.get_extra_info("socket")
+        if sock is not None and not self.ended.done():
+            self._batch = Batch(sock, asyncio.get_running_loop())
 
     @property
     def peer(self) -> str | None:
@@ -144,6 +154,8 @@ class RtspTransport(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take received bytes (asyncio)."""
         self._written += nbytes
+        if self._batch is not None:
+            self._batch.read()
         try:
             self._parse()
         except WitnessError as err:

@@ -1,0 +1,50 @@
+"""Fewer wake-ups: a connection is read when a good deal has come, or a moment has passed.
+
+The kernel tells of a socket once it holds ``BYTES`` (``SO_RCVLOWAT``, socket(7)): a camera's
+pictures then come some at a time. So that nothing waits for long where little comes, a socket that
+was not read since the last tick is told of at its next byte.
+"""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+# A camera of 4 Mbit/s fills it in 0.13 s.
+BYTES = 1 << 16
+# What has come waits at most for two of them.
+TICK_S = 0.07
+
+
+class Batch:
+    """One connection's; ``sock`` is anything with ``setsockopt``."""
+
+    def __init__(self, sock: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._sock = sock
+        self._loop = loop
+        self._came = True
+        self._at_once = False
+        self._set(BYTES)
+        self._timer = loop.call_later(TICK_S, self._tick)
+
+    def read(self) -> None:
+        """Something was read."""
+        self._came = True
+        if self._at_once:
+            self._at_once = False
+            self._set(BYTES)
+
+    def _tick(self) -> None:
+        if not (self._came or self._at_once):
+            self._at_once = True
+            self._set(1)
+        self._came = False
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _set(self, size: int) -> None:
+        with suppress(OSError):  # Then each byte wakes us, as ever.
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+    def close(self) -> None:
+        """No more of it."""
+        self._timer.cancel()

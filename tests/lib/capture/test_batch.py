@@ -1,0 +1,97 @@
+"""A connection is read some at a time, and never later than two ticks: by the real kernel."""
+
+import asyncio
+import select
+import socket
+from collections.abc import Callable
+
+from roomwitness.capture.batch import BYTES, TICK_S, Batch
+
+
+class Loop:
+    """Runs what is due when it is told to."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def call_later(self, delay: float, work: Callable[[], None]) -> asyncio.TimerHandle:
+        assert delay == TICK_S
+        self.due.append(work)
+        return asyncio.TimerHandle(0, work, (), self)  # type: ignore[arg-type]
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self.due.clear()
+
+    def get_debug(self) -> bool:
+        return False
+
+    def tick(self) -> None:
+        due, self.due = self.due, []
+        for work in due:
+            work()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = socket.create_connection(server.getsockname())
+        return sender, server.accept()[0]
+
+
+def told(sock: socket.socket) -> bool:
+    """Whether the kernel says that there is something to read."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def test_a_little_waits_for_more_or_for_two_ticks() -> None:
+    loop = Loop()
+    sender, sock = pair()
+    with sender, sock:
+        batch = Batch(sock, loop)  # type: ignore[arg-type]
+        sender.sendall(bytes(1000))
+        assert not told(sock)
+        loop.tick()
+        assert not told(sock), "it was read since the last tick"
+        loop.tick()
+        assert told(sock)
+        assert len(sock.recv(BYTES)) == 1000
+        batch.read()
+        sender.sendall(bytes(1000))
+        assert not told(sock)
+        loop.tick()
+        loop.tick()
+        assert told(sock)
+        loop.tick()
+        assert told(sock), "what nobody reads is still told of"
+        batch.close()
+        loop.tick()
+        assert not loop.due
+
+
+def test_much_and_the_end_are_told_of_at_once() -> None:
+    loop = Loop()
+    sender, sock = pair()
+    with sender, sock:
+        batch = Batch(sock, loop)  # type: ignore[arg-type]
+        sender.sendall(bytes(BYTES))
+        assert select.select([sock], [], [], 10)[0]
+        while told(sock):
+            sock.recv(BYTES)
+            batch.read()
+        sender.sendall(b"x")
+        assert not told(sock)
+        sender.close()
+        assert select.select([sock], [], [], 10)[0]
+        batch.close()
+
+
+def test_a_system_that_cannot_wait_is_read_as_ever() -> None:
+    class Plain:
+        def setsockopt(self, *_: object) -> None:
+            raise OSError(92, "Protocol not available")
+
+    loop = Loop()
+    batch = Batch(Plain(), loop)  # type: ignore[arg-type]
+    loop.tick()
+    loop.tick()
+    batch.read()
+    batch.close()
