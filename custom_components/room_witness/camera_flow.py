@@ -1,6 +1,7 @@
 """A camera: picked from what answered on the network, or by its address."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, override
 
 import probatio as vol
@@ -20,14 +21,14 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from roomwitness.capture import StreamInfo, StreamSource, probe
+from roomwitness.capture import CertificateUnknown, StreamInfo, StreamSource, probe
 from roomwitness.errors import WitnessError
 from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
 
-from .const import CONF_AUDIO, CONF_PROFILE, CONF_STREAM_URL
+from .const import CONF_AUDIO, CONF_FINGERPRINT, CONF_PROFILE, CONF_STREAM_URL
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
-from .transport_flow import CONNECTION
+from .transport_flow import CONNECTION, CertificateSteps
 
 CONF_FOUND = "found"
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
@@ -54,7 +55,7 @@ _STREAM = vol.Schema(
 )
 
 
-class CameraFlow(SignalsStep):
+class CameraFlow(CertificateSteps, SignalsStep):
     """Find it, ask it, look at its picture, keep it."""
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ class CameraFlow(SignalsStep):
     ) -> SubentryFlowResult:
         """Change address, password, profile or sound of a camera."""
         self._suggested = self._get_reconfigure_subentry().data
+        self._pin = self._suggested.get(CONF_FINGERPRINT)
         if CONF_HOST in self._suggested:
             return await self.async_step_onvif()
         return await self.async_step_stream()
@@ -140,7 +142,10 @@ class CameraFlow(SignalsStep):
                     "manufacturer": info.identity.manufacturer,
                     "model": info.identity.model,
                 }
-                errors = await self._try()
+                try:
+                    errors = await self._try()
+                except CertificateUnknown as err:
+                    return await self._async_ask(err, partial(self.async_step_onvif, user_input))
                 # Where there are several profiles, another may do.
                 if not errors or len(info.profiles) > 1:
                     return self._details(errors)
@@ -151,9 +156,17 @@ class CameraFlow(SignalsStep):
         )
 
     async def _try(self) -> dict[str, str]:
-        """Look at the stream; gives what is wrong."""
+        """Look at the stream; gives what is wrong.
+
+        Raises:
+            CertificateUnknown: somebody must say whether it is the camera's.
+        """
+        self._data = self._pinned(self._data)
         try:
             self._stream = await probe(self._source())
+        except CertificateUnknown:
+            self._stream = None
+            raise
         except WitnessError as err:
             self._stream = None
             return {"base": err.key}
@@ -166,7 +179,10 @@ class CameraFlow(SignalsStep):
         errors: dict[str, str] = {}
         if user_input is not None:
             self._data = dict(user_input)
-            errors = await self._try()
+            try:
+                errors = await self._try()
+            except CertificateUnknown as err:
+                return await self._async_ask(err, partial(self.async_step_stream, user_input))
             if not errors:
                 return self._details(errors)
         return self.async_show_form(
@@ -181,6 +197,7 @@ class CameraFlow(SignalsStep):
         """What to call it, which profile, and whether it may hear."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            again = partial(self.async_step_details, dict(user_input))
             name = user_input.pop(CONF_NAME).strip()
             token = user_input.get(CONF_PROFILE)
             if self._info is not None and token is not None:
@@ -188,7 +205,10 @@ class CameraFlow(SignalsStep):
                 self._data |= {CONF_STREAM_URL: url}
             self._data |= user_input
             if token is not None:
-                errors = await self._try()
+                try:
+                    errors = await self._try()
+                except CertificateUnknown as err:
+                    return await self._async_ask(err, again)
             if not name:
                 errors[CONF_NAME] = "name_missing"
             if not errors:

@@ -22,6 +22,7 @@ CONF_AUDIO: Final = "audio"
 CONF_PROFILE: Final = "profile"
 SECTION_CONNECTION: Final = "connection"
 CONF_TRANSPORT: Final = "transport"
+CONF_FINGERPRINT: Final = "fingerprint"
 
 CONF_INPUTS: Final = "inputs"
 CONF_RELAYS: Final = "relays"

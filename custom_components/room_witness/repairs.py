@@ -4,6 +4,8 @@ from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
 from .backup_repair import BackupsGoneFlow
+from .certificate_repair import ISSUES as CERTIFICATE_ISSUES
+from .certificate_repair import CertificateFlow
 from .hold_repair import HoldFlow
 
 
@@ -13,4 +15,6 @@ async def async_create_fix_flow(
     """The flow of an issue that a person can answer for."""
     if data and "hold_id" in data:
         return HoldFlow({key: str(value) for key, value in data.items()})
+    if data and data.get("key") in CERTIFICATE_ISSUES:
+        return CertificateFlow(str(data["camera_id"]))
     return BackupsGoneFlow()

@@ -17,6 +17,7 @@ from .const import (
     CONF_CALENDAR,
     CONF_CAMERAS,
     CONF_ERASE_AT_REVIEW,
+    CONF_FINGERPRINT,
     CONF_PANIC_INPUT,
     CONF_PANIC_WHEN,
     CONF_PRE_ROLL,
@@ -70,6 +71,7 @@ def stream_source(data: Mapping[str, Any]) -> StreamSource:
         data.get(CONF_PASSWORD) or None,
         data.get(CONF_AUDIO, False),
         Transport(connection.get(CONF_TRANSPORT, Transport.AUTOMATIC)),
+        data.get(CONF_FINGERPRINT),
     )
 
 

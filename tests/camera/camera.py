@@ -44,7 +44,8 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://{self.config.host}:{self.rtsp.port}/stream"
+        scheme = "rtsp" if self.config.tls is None else "rtsps"
+        return f"{scheme}://{self.config.host}:{self.rtsp.port}/stream"
 
     def source(self, *, audio: bool = True, password: str | None = None) -> StreamSource:
         """What a recorder needs to be told."""

@@ -1,5 +1,6 @@
 """What a simulated camera is, and what is wrong with it at the moment."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ class CameraConfig:
     sound: Literal["aac", "g726"] = "aac"
     metadata: bool = False
     udp: bool = False
+    tls: ssl.SSLContext | None = None
     width: int = 640
     height: int = 360
     fps: int = 10

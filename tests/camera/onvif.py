@@ -177,7 +177,8 @@ class OnvifServer:
         profile = profiles.asked(self.profiles, text)
         if profile is None or not profile.ready:
             return self._say(_FAULT.format(code="NoProfile", text="No such profile"), 400)
-        uri = profile.uri or f"rtsp://{self.config.host}:{self.rtsp_port}/stream"
+        scheme = "rtsp" if self.config.tls is None else "rtsps"
+        uri = profile.uri or f"{scheme}://{self.config.host}:{self.rtsp_port}/stream"
         if media2:
             return self._say(
                 '<tr2:GetStreamUriResponse xmlns:tr2="http://www.onvif.org/ver20/media/wsdl">'

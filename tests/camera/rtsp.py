@@ -22,13 +22,15 @@ class RtspServer:
     def __init__(self, config: CameraConfig, faults: Faults, media: Media) -> None:
         self.config, self.faults, self.media = config, faults, media
         self.port = config.rtsp_port
-        self.plays = 0
+        self.plays = self.requests = 0
         self.over: UdpOut | None = None
         self.sessions: set[Session] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, self.config.host, self.port)
+        self._server = await asyncio.start_server(
+            self._accept, self.config.host, self.port, ssl=self.config.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -106,6 +108,7 @@ class Session:
             await self.answer(method, uri, headers)
 
     async def answer(self, method: str, uri: str, headers: dict[str, str]) -> None:
+        self.server.requests += 1
         if method not in ("OPTIONS", "TEARDOWN") and not self.allowed(method, headers):
             self.say(headers, "401 Unauthorized", {"WWW-Authenticate": self.challenge()})
             return

@@ -11,7 +11,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 gi.require_version("GstRtsp", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 Gst.init(None)
 parser = argparse.ArgumentParser()
@@ -24,6 +24,7 @@ parser.add_argument("--user")
 parser.add_argument("--password", default="")
 parser.add_argument("--auth", default="digest", choices=["digest", "basic"])
 parser.add_argument("--udp-only", action="store_true", help="answer 461 to TCP")
+parser.add_argument("--tls", help="PEM file with key and certificate: rtsps")
 parser.add_argument("--loop", type=Path, help="folder of access units NUMBER.h264, for /loop")
 args = parser.parse_args()
 
@@ -76,6 +77,10 @@ MOUNTS = {
 
 def offer(path: str, factory: GstRtspServer.RTSPMediaFactory) -> None:
     factory.set_shared(True)
+    if args.user is not None or args.tls is not None:
+        text = "user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true"
+        role = Gst.Structure.new_from_string(text)
+        factory.add_role_from_structure(role[0] if isinstance(role, tuple) else role)
     if args.udp_only:
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     server.get_mount_points().add_factory(path, factory)
@@ -84,8 +89,14 @@ def offer(path: str, factory: GstRtspServer.RTSPMediaFactory) -> None:
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(args.port)
+auth = GstRtspServer.RTSPAuth()
+if args.tls is not None:
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(args.tls))
+    if args.user is None:
+        anybody = GstRtspServer.RTSPToken()
+        anybody.set_string("media.factory.role", "user")
+        auth.set_default_token(anybody)
 if args.user is not None:
-    auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     if args.auth == "digest":
@@ -95,15 +106,12 @@ if args.user is not None:
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
         basic = GstRtspServer.RTSPAuth.make_basic(args.user, args.password)
         auth.add_basic(basic, token)
+if args.user is not None or args.tls is not None:
     server.set_auth(auth)
 
 for path, launch in MOUNTS.items():
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {launch} )")
-    if args.user is not None:
-        text = "user,media.factory.access=(boolean)true,media.factory.construct=(boolean)true"
-        role = Gst.Structure.new_from_string(text)
-        factory.add_role_from_structure(role[0] if isinstance(role, tuple) else role)
     offer(path, factory)
 
 

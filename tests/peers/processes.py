@@ -52,12 +52,13 @@ def gstreamer(
     port: int | None = None,
     loop: Path | None = None,
     udp_only: bool = False,
+    tls: Path | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """GStreamer's server with ``/cam`` (H.264, AAC), ``/silent`` and a mount for each codec
     (see gst_rtsp.py): address of the first and process.
 
     ``loop`` is a folder of access units, one a file, that ``/loop`` plays for ever.
-    ``udp_only`` answers 461 to TCP.
+    ``udp_only`` answers 461 to TCP. ``tls`` is a PEM file with key and certificate.
     """
     port = port or free_port()
     command = [
@@ -72,8 +73,10 @@ def gstreamer(
         command += ["--loop", str(loop)]
     if udp_only:
         command.append("--udp-only")
+    if tls is not None:
+        command += ["--tls", str(tls)]
     with _running(*command) as process:
-        yield f"rtsp://127.0.0.1:{port}/cam", process
+        yield f"{'rtsp' if tls is None else 'rtsps'}://127.0.0.1:{port}/cam", process
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Capture: RTSP to keyframe-aligned fragments to segments. It knows no vault."""
 
-from .errors import CaptureError
+from .errors import CaptureError, CertificateChanged, CertificateUnknown
 from .host import CaptureHost
 from .preroll import Nowhere, PreRoll
 from .probe import StreamInfo, probe
@@ -8,11 +8,14 @@ from .recorder import Recorder, Timeouts
 from .sink import SegmentOut, SegmentSink
 from .source import StreamSource, Transport
 from .status import CaptureStatus
+from .tls import presented
 
 __all__ = [
     "CaptureError",
     "CaptureHost",
     "CaptureStatus",
+    "CertificateChanged",
+    "CertificateUnknown",
     "Nowhere",
     "PreRoll",
     "Recorder",
@@ -22,5 +25,6 @@ __all__ = [
     "StreamSource",
     "Timeouts",
     "Transport",
+    "presented",
     "probe",
 ]

@@ -23,7 +23,8 @@ class Carrier:
     """
 
     def __init__(self, source: StreamSource, client: RtspClient, packet: Packet) -> None:
-        self._wanted = source.transport
+        # With TLS nothing falls back to UDP, where the media would be in the clear.
+        self._may_change = source.transport is Transport.AUTOMATIC and not source.endpoint().tls
         self._udp = source.transport is Transport.UDP
         self._client = client
         self._packet = packet
@@ -41,7 +42,7 @@ class Carrier:
             try:
                 return await self._interleaved(media, channel)
             except TransportRefused:
-                if self._wanted is not Transport.AUTOMATIC or channel:
+                if not self._may_change or channel:
                     raise
                 self._udp = True
         return await self._beside(media, channel)

@@ -46,6 +46,31 @@ class TransportRefused(StreamUnsupported):
     key = "transport_refused"
 
 
+class TransportInsecure(StreamUnsupported):
+    """TLS is wanted, and media over UDP, where nothing encrypts it."""
+
+    key = "transport_insecure"
+
+
+class TlsFailed(CaptureError):
+    """What answers speaks no TLS, or none that is still safe."""
+
+    key = "tls_failed"
+
+
+class CertificateUnknown(CaptureError):
+    """No authority vouches for the camera's certificate; ``fingerprint`` is its SHA-256."""
+
+    key = "certificate_unknown"
+    cause = GapCause.CAMERA_AUTH
+
+
+class CertificateChanged(CertificateUnknown):
+    """The certificate is not the ``pinned`` one: another device, or a camera that was reset."""
+
+    key = "certificate_changed"
+
+
 class StreamSilent(CaptureError):
     """The connection stands, but nothing at all comes."""
 

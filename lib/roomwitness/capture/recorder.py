@@ -108,6 +108,19 @@ class Recorder:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    def change(self, source: StreamSource) -> None:
+        """From the next connection on the stream is there; that is tried at once. For any thread.
+
+        Sound that was not wanted at the start stays off: it may be recorded from the next meeting.
+        """
+        source = replace(source, audio=source.audio and self._source.audio)
+        if source != self._source and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changed, source)
+
+    def _changed(self, source: StreamSource) -> None:
+        self._source, self._away = source, None
+        self._wake.set()
+
     async def record(
         self, sink: SegmentSink, *, start: datetime, cause: GapCause, keep: bool
     ) -> None:

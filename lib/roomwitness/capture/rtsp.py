@@ -8,7 +8,7 @@ from typing import Self
 from roomwitness.auth import Authorizer, choose
 from roomwitness.errors import WitnessError
 
-from . import sdp
+from . import sdp, tls
 from .errors import (
     CameraAuthFailed,
     CameraUnreachable,
@@ -65,15 +65,15 @@ class RtspClient:
         Raises:
             CameraUnreachable: refused, or not within ``timeout_s``.
             StreamUnsupported: not an RTSP address.
+            TlsFailed, CertificateUnknown, CertificateChanged: over TLS (tls.py).
         """
         endpoint = source.endpoint()
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, transport = await loop.create_connection(
-                    lambda: RtspTransport(packet), endpoint.host, endpoint.port
+                _, transport = await tls.connect(
+                    endpoint, endpoint.port, lambda: RtspTransport(packet)
                 )
-        except OSError:
+        except TimeoutError:
             raise CameraUnreachable from None
         return cls(endpoint, transport, timeout_s)
 

@@ -1,12 +1,13 @@
 """Where a stream comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from .errors import StreamUnsupported
+from .errors import StreamUnsupported, TransportInsecure
 
-_DEFAULT_PORT = 554
+# By scheme (RFC 7826, 4.2: 322 for TLS).
+_DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 
 
 class Transport(StrEnum):
@@ -21,7 +22,8 @@ class Transport(StrEnum):
 class StreamSource:
     """An RTSP address and how to be let in; ``repr`` tells none of it.
 
-    ``audio`` is a switch of its own, off unless there is a reason for sound.
+    ``audio`` is a switch of its own, off unless there is a reason for sound. ``fingerprint`` pins
+    the certificate of an ``rtsps`` address: SHA-256 in hexadecimal pairs (``tls.fingerprint``).
     """
 
     url: str = field(repr=False)
@@ -29,25 +31,30 @@ class StreamSource:
     password: str | None = field(default=None, repr=False)
     audio: bool = False
     transport: Transport = Transport.AUTOMATIC
+    fingerprint: str | None = field(default=None, repr=False)
 
     def endpoint(self) -> Endpoint:
         """Split the address.
 
         Raises:
-            StreamUnsupported: it is not an ``rtsp://`` address with a host.
+            StreamUnsupported: it is not an ``rtsp://`` or ``rtsps://`` address with a host.
+            TransportInsecure: TLS is wanted for the requests, but not for the media.
         """
         try:
             parts = urlsplit(self.url)
-            host, port = parts.hostname, parts.port or _DEFAULT_PORT
+            host, port = parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
         except ValueError:
             raise StreamUnsupported("not an RTSP address") from None
-        if parts.scheme != "rtsp" or not host:
+        if parts.scheme not in _DEFAULT_PORTS or port is None or not host:
             raise StreamUnsupported("not an RTSP address")
+        tls = parts.scheme == "rtsps"
+        if tls and self.transport is Transport.UDP:
+            raise TransportInsecure
         name = self.username if self.username is not None else unquote(parts.username or "")
         word = self.password if self.password is not None else unquote(parts.password or "")
         place = f"[{host}]" if ":" in host else host
-        uri = urlunsplit(("rtsp", f"{place}:{port}", parts.path, parts.query, ""))
-        return Endpoint(host, port, uri, name, word)
+        uri = urlunsplit((parts.scheme, f"{place}:{port}", parts.path, parts.query, ""))
+        return Endpoint(host, port, uri, name, word, tls, self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,3 +66,9 @@ class Endpoint:
     uri: str
     username: str
     password: str
+    tls: bool = False
+    fingerprint: str | None = None
+
+    def unpinned(self) -> Endpoint:
+        """The same, so that only a chain of trust counts."""
+        return replace(self, fingerprint=None)

@@ -183,12 +183,15 @@ class Witness(Answers):
 
     async def set_rooms(self, rooms: Iterable[RoomConfig]) -> None:
         """Take the rooms as they are now configured; a room that is gone stops recording."""
-        self._wishes.rooms = {room.id: room for room in rooms}
+        before, self._wishes.rooms = self._wishes.rooms, {room.id: room for room in rooms}
         self._wishes.known = True
         for room_id in set(self._wishes.bookings) - set(self._wishes.rooms):
             del self._wishes.bookings[room_id]
-        for room_id in self._wishes.rooms:
-            self._notify(room_id)
+        self._sessions.change(c for room in self._wishes.rooms.values() for c in room.cameras)
+        for room in self._wishes.rooms.values():
+            if room != before.get(room.id):
+                self._preflight.again(room.id)
+            self._notify(room.id)
 
     async def reconcile(self, room_id: str, bookings: Sequence[Booking]) -> None:
         """Take what the room's calendar says now and close the difference.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureError, CaptureHost, probe
@@ -43,6 +44,7 @@ class Preflight:
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._results: dict[str, Checked] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changed: dict[str, asyncio.Event] = {}
 
     def begin(self, room: RoomConfig, length: timedelta) -> None:
         """Check this room for a meeting of that length; ``checked(room_id)`` after each round."""
@@ -61,13 +63,25 @@ class Preflight:
             self._tasks[room.id] = task
         return found
 
+    def again(self, room_id: str) -> None:
+        """The room was changed: whether that put it right is looked at at once."""
+        if self.begun(room_id):
+            self._changed.setdefault(room_id, asyncio.Event()).set()
+
+    async def _rest(self, room_id: str) -> None:
+        changed = self._changed.setdefault(room_id, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._every_s):
+                await changed.wait()
+        changed.clear()
+
     async def _repeat(
         self, room: RoomConfig, length: timedelta, *, until_clear: bool = False
     ) -> None:
         tell = not until_clear
         while True:
             if until_clear:
-                await asyncio.sleep(self._every_s)
+                await self._rest(room.id)
             room = self._current(room.id) or room
             found = await self._check(room, length)
             self._take(room.id, found, tell=tell)
@@ -75,7 +89,7 @@ class Preflight:
             if until_clear and not found:
                 return
             if not until_clear:
-                await asyncio.sleep(self._every_s)
+                await self._rest(room.id)
 
     def _take(self, room_id: str, found: tuple[Problem, ...], *, tell: bool) -> None:
         """Keep what was found; a result is news if somebody waits for it, or if it differs."""
@@ -126,6 +140,7 @@ class Preflight:
     def forget(self, room_id: str) -> None:
         """The meeting began, or will not: from now on its own cameras tell."""
         self._problems.pop(room_id, None)
+        self._changed.pop(room_id, None)
         task = self._tasks.pop(room_id, None)
         if task is not None:
             task.cancel()

@@ -116,6 +116,10 @@ class CameraSession:
         """Ask the recorder to seal its open segment and end; safe from any thread."""
         self._recorder.stop()
 
+    def change(self, source: StreamSource) -> None:
+        """The camera was put right: its next connection is made so."""
+        self._recorder.change(source)
+
     def open(self, start: datetime) -> _VaultSegment:
         """Begin a segment (SegmentSink)."""
         return _VaultSegment(self._vault.segment_writer(self.recording_id, start), self._count)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from roomwitness.capture import CaptureHost, CaptureStatus
@@ -86,6 +86,13 @@ class Sessions:
         self._cameras[meeting_id] = tuple(item.camera for item in begun)
         for session in sessions:
             session.run()
+
+    def change(self, cameras: Iterable[CameraConfig]) -> None:
+        """Take these cameras as they are configured now; what delivers is not interrupted."""
+        sources = {camera.id: camera.source for camera in cameras}
+        for session in (s for running in self._running.values() for s in running):
+            if session.camera_id in sources:
+                session.change(sources[session.camera_id])
 
     async def end(self, meeting_id: str) -> None:
         """Seal what is open and end."""

@@ -286,3 +286,24 @@ async def test_a_restart_before_the_meeting_checks_again(camera: Camera, house: 
         await until(witness.problems)
         assert [p.key for p in witness.problems()] == ["camera_unreachable"]
         await witness.stop()
+
+
+async def test_a_changed_room_is_checked_at_once_and_not_a_minute_later(
+    camera: Camera, house: House
+) -> None:
+    witness = await house.started(house.room(camera.source(password="wrong")))
+    assert "camera_auth_failed" in {p.key for p in await witness.preflight("r1")}
+    assert "camera_auth_failed" in {p.key for p in witness.problems()}
+    await witness.set_rooms([house.room(camera.source())])
+    await until(lambda: "camera_auth_failed" not in {p.key for p in witness.problems()}, 15.0)
+    await witness.stop()
+
+
+async def test_a_running_meeting_takes_the_corrected_password(camera: Camera, house: House) -> None:
+    witness = await house.started(house.room(camera.source(password="wrong")))
+    await witness.start_meeting("r1")
+    await until(lambda: "camera_auth_failed" in {p.key for p in witness.problems()})
+    await witness.set_rooms([house.room(camera.source())])
+    await until(lambda: witness.status("r1").bytes > 0)
+    assert not witness.problems()
+    await witness.stop()
