@@ -31,7 +31,7 @@ from .const import (
     SUBENTRY_CAMERA,
     SUBENTRY_ROOM,
 )
-from .keys_flow import KeysFlow, shortened
+from .keys_flow import CONF_MODE, MODE_ASSISTED, MODE_SEALED, MODES, KeysFlow, shortened
 from .options_flow import SiteOptionsFlow
 from .room_flow import RoomFlow
 
@@ -41,6 +41,7 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
 
     def __init__(self) -> None:
         self._vault = ""
+        self._sealed = False
 
     @classmethod
     @callback
@@ -69,9 +70,13 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
                 errors[CONF_VAULT] = err.key
             else:
                 self._vault = user_input[CONF_VAULT]
+                self._sealed = user_input[CONF_MODE] == MODE_SEALED
                 return await self._async_step_keys()
         schema = vol.Schema(
-            {vol.Required(CONF_VAULT, default=paths.default_vault(self.hass)): TextSelector()}
+            {
+                vol.Required(CONF_VAULT, default=paths.default_vault(self.hass)): TextSelector(),
+                vol.Required(CONF_MODE, default=MODE_ASSISTED): MODES,
+            }
         )
         return self.async_show_form(
             step_id="user",
@@ -122,7 +127,7 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
         if self.source == SOURCE_RECONFIGURE:
             return await super()._async_take(custodian)
         origin = f"roomwitness/{secrets.token_hex(4)}"
-        stored = generate_site_keys(origin).stored(origin, (custodian,))
+        stored = generate_site_keys(origin).stored(origin, (custodian,), sealed=self._sealed)
         try:
             await self.hass.async_add_executor_job(stored.save, paths.keys_file(self.hass))
         except OSError as err:

@@ -35,6 +35,8 @@ async def async_get_config_entry_diagnostics(
         )
     return {
         "cameras": len(camera_subentries(entry)),
+        "custodians": len(site.witness.keys.custodians),
         "rooms": rooms,
+        "sealed": site.witness.keys.stored.sealed,
         "problems": sorted(problem.key for problem in site.witness.problems()),
     }

@@ -29,7 +29,15 @@ from .const import DOMAIN
 from .site import Site
 
 CONF_CONFIRM, CONF_LABEL, CONF_RECIPIENT = "confirm", "label", "recipient"
-CONF_CUSTODIAN = "custodian"
+CONF_CUSTODIAN, CONF_MODE = "custodian", "mode"
+MODE_ASSISTED, MODE_SEALED = "assisted", "sealed"
+MODES = SelectSelector(
+    SelectSelectorConfig(
+        options=[MODE_ASSISTED, MODE_SEALED],
+        translation_key=CONF_MODE,
+        mode=SelectSelectorMode.LIST,
+    )
+)
 _CONFIRM_LENGTH = 6
 _SHOWN = 100
 _SECRETS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-")
@@ -84,7 +92,7 @@ class KeysFlow(ConfigFlow):
         )
         return self.async_show_menu(
             step_id="reconfigure",
-            menu_options=["custodian", "custodian_pq", "custodian_own", "custodian_retire"],
+            menu_options=["custodian", "custodian_pq", "custodian_own", "custodian_retire", "mode"],
             description_placeholders={"custodians": shown},
         )
 
@@ -172,6 +180,27 @@ class KeysFlow(ConfigFlow):
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
             description_placeholders=placeholders,
+        )
+
+    async def async_step_mode(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Who can open new recordings."""
+        site = loaded_site(self.hass)
+        if site is None:
+            return self.async_abort(reason="site_not_loaded")
+        keys = site.witness.keys
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                await keys.set_sealed(user_input[CONF_MODE] == MODE_SEALED)
+            except WitnessError as err:
+                errors["base"] = err.key
+            else:
+                return self.async_abort(reason="mode_changed")
+        mode = MODE_SEALED if keys.stored.sealed else MODE_ASSISTED
+        return self.async_show_form(
+            step_id="mode",
+            data_schema=vol.Schema({vol.Required(CONF_MODE, default=mode): MODES}),
+            errors=errors,
         )
 
     async def async_step_custodian_retire(

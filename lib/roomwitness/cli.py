@@ -152,6 +152,18 @@ def _rewrap(args: argparse.Namespace) -> int:
     return 1 if found.waiting or found.kept else 0
 
 
+def _recover(args: argparse.Namespace) -> int:
+    from roomwitness.witness.offline import recover
+
+    keys_file = args.keys or args.vault.parent / "keys" / "site.json"
+    identity = parse_identity(_identity_line(args.identity.read_text()))
+    found, left = recover(_places(args), keys_file, identity, datetime.now(UTC))
+    for each in found:
+        print(f"made whole: {each.recording_id}/{each.segment_id}, {each.bytes} bytes")
+    print(f"{len(found)} segments made whole, {left} recordings not opened by this identity")
+    return 1 if left else 0
+
+
 def _identity_line(text: str) -> str:
     """The identity in an age identity file: its first line that is no comment."""
     lines = (line.strip() for line in text.splitlines())
@@ -217,11 +229,22 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")
     sub.add_argument("held", type=Path, help="the held key store's folder")
     sub.add_argument("--identity", type=Path, required=True, help="the custodian's age identity")
-    sub = command("rewrap", _rewrap, "Add or retire custodians of recordings that there are.")
-    sub.add_argument("--vault", type=Path, required=True, help="the vault folder (index.db)")
-    sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
-    sub.add_argument("--held", type=Path, help="folder of held-keys.db")
-    sub.add_argument("--keys", type=Path, help="the site's key file (site.json)")
+    _key_commands(command)
+    return parser
+
+
+def _key_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    recover = command(
+        "recover", _recover, "Make whole what a crash left open of sealed recordings."
+    )
+    rewrap = command("rewrap", _rewrap, "Add or retire custodians of recordings that there are.")
+    for sub in (recover, rewrap):
+        sub.add_argument("--vault", type=Path, required=True, help="the vault folder (index.db)")
+        sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
+        sub.add_argument("--held", type=Path, help="folder of held-keys.db")
+        sub.add_argument("--keys", type=Path, help="the site's key file (site.json)")
+    recover.add_argument("--identity", type=Path, required=True, help="a custodian's age identity")
+    sub = rewrap
     sub.add_argument("--identity", type=Path, help="a custodian's age identity; else the site's")
     sub.add_argument(
         "--add", action="append", default=[], metavar="RECIPIENT", help="age1...; may be repeated"
@@ -229,7 +252,6 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--retire", action="append", default=[], metavar="ID", help="a custodian's id; likewise"
     )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

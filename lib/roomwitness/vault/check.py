@@ -136,6 +136,9 @@ def _folders(
         yield Finding("folder-has-recording", name)
     if not sizes:
         return
+    ours = {
+        row[0] for row in db.execute("SELECT recording FROM ephemeral.wrap WHERE kind = 'site'")
+    }
     for recording_id, ended in known.items():
         listed = {
             file_name(row[0]): row[1:]
@@ -159,7 +162,9 @@ def _folders(
                 if ended is not None:
                     yield Finding("no-stale-file", f"{recording_id}/{name}")
             elif ended is not None:
-                yield Finding("file-has-row", f"{recording_id}/{name}")
+                closed = whole != name and recording_id not in ours
+                invariant = "sealed-segment-is-whole" if closed else "file-has-row"
+                yield Finding(invariant, f"{recording_id}/{name}")
 
 
 def repair(places: Places, found: list[Finding]) -> list[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from roomwitness import files
 
 from . import age
-from .errors import AgeFormatError, KeyMissing, VaultFull, VaultUnwritable
+from .errors import AgeFormatError, KeyMissing, RecordingSealed, VaultFull, VaultUnwritable
 from .index import Index
 from .keys import KeyStore
 from .records import Recording, Recovered, Segment, file_name, segment_of
@@ -32,6 +32,12 @@ class Recovery:
         self._ephemeral = ephemeral
         self._segments = segments
         self._identity = identity
+        self._closed: set[str] = set()
+
+    def closed(self) -> int:
+        """How many recordings have an open segment that only a custodian can make whole."""
+        self._closed = {name for name in self._closed if self._index.recording(name) is not None}
+        return len(self._closed)
 
     def everything(self) -> list[Recovered]:
         """Make whole what a kill left open, and finish erasures that it broke off."""
@@ -49,6 +55,7 @@ class Recovery:
     def recording(self, recording: Recording) -> list[Recovered]:
         """Make the open segments of one recording whole, as far as that can be done now."""
         found: list[Recovered] = []
+        self._closed.discard(recording.id)
         with suppress(OSError):  # What cannot be mended now stays as it is; check() names it.
             self._make_whole(recording, found)
         return found
@@ -81,6 +88,9 @@ class Recovery:
                     self._identity(recording.id),
                     self._index.add_segment,
                 )
+            except RecordingSealed:
+                self._closed.add(recording.id)
+                continue
             except OSError, AgeFormatError, KeyMissing, VaultFull, VaultUnwritable:
                 continue  # It stays as it is; check() names it.
             if segment is not None:

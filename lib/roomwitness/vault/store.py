@@ -249,6 +249,13 @@ class Vault:
         """Make whole what a kill left open, and finish erasures that it broke off."""
         return self._recovery.everything()
 
+    def closed(self) -> int:
+        """How many recordings have a segment, left open by a kill, that only a custodian can close.
+
+        ``roomwitness recover`` does it (docs/keys.md).
+        """
+        return self._recovery.closed()
+
     # Holds and erasure
 
     def hold_meeting(self, meeting_id: str) -> None:

@@ -7,6 +7,7 @@ ones are one transaction for each store, so there is no moment in which nobody c
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from roomwitness.errors import WitnessError
@@ -115,9 +116,11 @@ class Wrapping:
         self._ephemeral = ephemeral
         self._held = held
         self.ring = ring
+        # A custodian's identity, lent while Home Assistant is stopped.
+        self.lent: age.KnownIdentity | None = None
 
     def identity(self, recording_id: str) -> age.KnownIdentity:
-        """The recording's identity, opened by the site's key.
+        """The recording's identity, opened by the site's key, or the one that was lent.
 
         Raises:
             RecordingSealed: only a custodian can.
@@ -126,6 +129,9 @@ class Wrapping:
         wraps = self._ephemeral.get(recording_id) or self._held.get(recording_id)
         if wraps is None:
             raise KeyMissing("the recording's key is not here")
+        if wraps.site is None and self.lent is not None:
+            with suppress(KeyMissing):
+                return self.by_custodian(recording_id, self.lent)
         if wraps.site is None:
             raise RecordingSealed
         for holder, identity in self.ring.own.items():

@@ -137,8 +137,8 @@ class Witness(Answers):
     def _open(self, now: datetime) -> None:
         self._vault.open()
         self._ledger.open(now)
-        self.keys.open(now)
         self._ledger.recovered(self._vault.recover(), now)
+        self.keys.open(now)
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
             self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)

@@ -6,6 +6,7 @@ the wraps follow it, now and at every start.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Keys:
         self._left = Rewrapped()
         self._broken: dict[str, str] = {}
         self._looked: datetime | None = None
+        self._closed = 0
 
     @property
     def stored(self) -> StoredKeys:
@@ -91,6 +93,20 @@ class Keys:
             await self._change(after, "custodian_retired", custodian=custodian_id)
         return await self._settle()
 
+    async def set_sealed(self, sealed: bool) -> None:
+        """Wrap new recordings for the custodians only, or for this site too.
+
+        What there is stays as it was made.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: try again.
+        """
+        async with self._lock:
+            if sealed is not self._stored.sealed:
+                mode = "sealed" if sealed else "assisted"
+                after = replace(self._stored, sealed=sealed)
+                await self._change(after, "mode_changed", mode=mode)
+
     async def _change(self, after: StoredKeys, kind: str, **fields: str | bool) -> None:
         def change() -> None:
             self._ledger.note(kind, self._clock(), **fields)
@@ -119,7 +135,8 @@ class Keys:
         """Try once more, now and then, what could not be wrapped or removed; the lock is held."""
         left, looked = self._left, self._looked
         due = looked is None or not timedelta(0) <= now - looked < _AGAIN
-        if left.more or ((left.waiting or left.kept or self._plugins) and due):
+        open_ends = left.waiting or left.kept or self._plugins or self._closed
+        if left.more or (open_ends and due):
             await self._upkeep.run(self._step, now)
 
     async def _settle(self) -> Rewrapped:
@@ -134,6 +151,7 @@ class Keys:
         if found.added or found.removed:
             self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
         self._left, self._looked = found, now
+        self._closed = self._vault.closed()
         self._broken = {
             custodian: plugin.name
             for custodian, plugin in self._plugins.items()
@@ -162,6 +180,8 @@ class Keys:
             yield Problem(key="custodian_lacks_keys", placeholders=told(waiting))
         if self._left.kept:
             yield Problem(key="custodian_still_needed", placeholders=told(self._left.kept))
+        if self._closed:
+            yield Problem(key="sealed_left_open", placeholders={"count": str(self._closed)})
 
 
 def _fails(plugin: PluginRecipient) -> bool:

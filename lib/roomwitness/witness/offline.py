@@ -1,4 +1,4 @@
-"""Re-wrapping by a custodian, while Home Assistant is stopped: for sealed sites and lost keys.
+"""What a custodian does while Home Assistant is stopped: for sealed sites and lost keys.
 
 Same order as at work (keys.py): custody log, key file, wraps. Without the key file the log's key
 is lost too, and only the wraps are changed.
@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from roomwitness.custody import CustodyLog, SiteSigner
+from roomwitness.vault import Recovered, Vault
 from roomwitness.vault.age import KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.check import Places
 from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_error
@@ -20,6 +21,7 @@ from roomwitness.vault.keys import KeyStore
 from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
 
 from .errors import CustodianKnown, CustodianNotFound, LastCustodian
+from .ledger import Ledger
 
 
 def rewrap(
@@ -73,6 +75,34 @@ def rewrap(
         return _carry_out(Wrapping(ephemeral, held, after.ring), identity, log, now)
 
 
+def recover(
+    places: Places, keys_file: Path, identity: KnownIdentity, now: datetime
+) -> tuple[Sequence[Recovered], int]:
+    """Make whole the segments that a kill left open; what was, and how many recordings are left.
+
+    Raises:
+        VaultInUse: Home Assistant runs.
+        KeyMissing: there is no key file, so nothing could be logged.
+        StoreError, VaultUnwritable, VaultFull, LogTampered, LogUnwritable: it may be repeated.
+    """
+    stored = StoredKeys.load(keys_file)
+    if stored is None:
+        raise KeyMissing("no key file of the site here")
+    with _alone(places.root / "index.db"):
+        pass
+    vault = Vault(places.root, places.ephemeral, places.held, stored.ring.site, ())
+    vault.keys.lent = identity
+    with ExitStack() as stack:
+        vault.open()
+        stack.callback(vault.close)
+        ledger = Ledger(vault, places.root / "custody", _signer(stored), stored.origin)
+        ledger.open(now)
+        stack.callback(ledger.close)
+        found = vault.recover()
+        ledger.recovered(found, now)
+        return found, vault.closed()
+
+
 def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]) -> StoredKeys:
     for custodian in add:
         if custodian.id in {c.id for c in stored.custodians}:
@@ -88,9 +118,12 @@ def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]
 
 
 def _log(vault: Path, stored: StoredKeys) -> CustodyLog:
+    return CustodyLog(vault / "custody", _signer(stored), stored.origin).open()
+
+
+def _signer(stored: StoredKeys) -> SiteSigner:
     key = base64.b64decode(stored.log_private_key)
-    signer = SiteSigner.from_private_bytes(stored.origin, key)
-    return CustodyLog(vault / "custody", signer, stored.origin).open()
+    return SiteSigner.from_private_bytes(stored.origin, key)
 
 
 def _carry_out(

@@ -212,7 +212,7 @@ def _fill(root: Path, recordings: int) -> None:
             db.execute("PRAGMA synchronous=OFF")
             db.execute("BEGIN")
             db.executemany(
-                "INSERT INTO wrap VALUES (?, NULL, x'00')",
+                "INSERT INTO wrap VALUES (?, 'custodian', '0a', x'00')",
                 ((f"{m}{c}",) for m, _, state in live if state in states for c in (0, 1)),
             )
             db.execute("COMMIT")

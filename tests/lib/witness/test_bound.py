@@ -332,7 +332,9 @@ async def test_the_running_site_tells_what_the_log_does_not_know(made: House) ->
     key = base64.b64encode((made.root / "signer").read_bytes()).decode()
     _own(made)
     # At that time: nothing is due for erasure yet.
-    witness = Witness(replace(made.config, log_private_key=key), clock=lambda: T)
+    witness = Witness(
+        replace(made.config, keys=replace(made.stored, log_private_key=key)), clock=lambda: T
+    )
     await witness.start()
     await until(lambda: "check_failed" in made.log_kinds())
     (problem,) = witness.problems()
