@@ -62,6 +62,10 @@ class Coverage:
         """So many packets more are known to be missing in the interval that is not declared yet."""
         self._lost += lost
 
+    def dropped(self) -> None:
+        """Something came that is kept nowhere: what is missing is more than was on its way."""
+        self._failing = True
+
     def finish(self, now: datetime) -> None:
         """Nothing more comes: declare the rest, unless it is only a picture that was on its way."""
         if self._failing or self._lost or now - self._until > _A_PICTURE:

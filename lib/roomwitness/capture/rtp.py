@@ -11,6 +11,9 @@ _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
 # RFC 3550, A.1: a packet at most so late is out of order; a later one is another count.
 _MAX_MISORDER = 100
+# So many packets of another source, in sequence and with none of ours between, are a new sender
+# (RFC 3550, A.1, has two).
+_MIN_SEQUENTIAL = 3
 
 
 class Depacketizer(Protocol):
@@ -24,6 +27,10 @@ class Depacketizer(Protocol):
         """Packets are missing before the next payload."""
         ...
 
+    def end(self) -> None:
+        """The next payload is of another count: what is unfinished is given now, or let go."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
@@ -32,6 +39,15 @@ class SenderReport:
     wall: datetime
     time: int
     arrived: datetime
+
+
+@dataclass(slots=True)
+class _Stranger:
+    """Another source's packets, kept until it is known to be our sender's new count."""
+
+    ssrc: int
+    sequence: int
+    packets: list[bytes]
 
 
 class Track:
@@ -50,6 +66,7 @@ class Track:
         self._depacketizer = depacketizer
         self._fragmented = depacketizer if isinstance(depacketizer, Fragmented) else None
         self._ssrc: int | None = None
+        self._stranger: _Stranger | None = None
         self._sequence: int | None = None
         self._time: int | None = None
 
@@ -57,7 +74,7 @@ class Track:
         """Take one RTP packet (section 5.1); what is malformed counts as not received."""
         if end - start < 12 or view[start] >> 6 != 2:
             return
-        first, second = view[start], view[start + 1]
+        first, second, whole = view[start], view[start + 1], end
         if second & 0x7F != self.payload_type:
             return
         sequence = view[start + 2] << 8 | view[start + 3]
@@ -68,15 +85,18 @@ class Track:
             body += 4 + 4 * (view[body + 2] << 8 | view[body + 3])
         if first & 0x20:
             end -= view[end - 1]
-        if body >= end:
+        if body > end:
             return
-        previous = self._sequence
         ssrc = int.from_bytes(view[start + 8 : start + 12])
         if ssrc != self._ssrc:
-            if self._ssrc is not None:
-                self._begin_anew()
-                previous = None
+            if self._ssrc is not None and not self._takes_over(
+                ssrc, sequence, bytes(view[start:whole])
+            ):
+                return
             self._ssrc = ssrc
+        elif self._stranger is not None:
+            self._stranger = None
+        previous = self._sequence
         if previous is not None:
             step = (sequence - previous) & 0xFFFF
             if step != 1:
@@ -88,6 +108,8 @@ class Track:
                     self.lost += step - 1
                     self._depacketizer.lose()
         self._sequence = sequence
+        if body == end:
+            return  # Only padding: it counts, and has no time of its own.
         time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
         self._depacketizer.push(view, body, end, time, second >= 0x80)
 
@@ -124,10 +146,26 @@ class Track:
         self.lost += 1
         self._depacketizer.lose()
 
+    def _takes_over(self, ssrc: int, sequence: int, packet: bytes) -> bool:
+        """Whether another source is ours from now on; then its kept packets are taken first."""
+        stranger = self._stranger
+        if stranger is None or (ssrc, sequence) != (stranger.ssrc, stranger.sequence + 1 & 0xFFFF):
+            self._stranger = _Stranger(ssrc, sequence, [packet])
+            return False
+        stranger.sequence = sequence
+        stranger.packets.append(packet)
+        if len(stranger.packets) < _MIN_SEQUENTIAL:
+            return False
+        self._stranger, self._ssrc, self._sequence = None, ssrc, None
+        self._begin_anew()
+        for kept in stranger.packets[:-1]:
+            self.rtp(memoryview(kept), 0, len(kept))
+        return True
+
     def _begin_anew(self) -> None:
+        self._depacketizer.end()
         self.epoch += 1
         self._time = self.report = None
-        self._depacketizer.lose()
 
     def _unwrap(self, low: int) -> int:
         last = self._time

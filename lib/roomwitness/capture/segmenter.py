@@ -12,6 +12,7 @@ from .coverage import Coverage
 from .errors import StreamProtocolError
 from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, Sample
+from .order import Order
 from .rtp import Track
 from .sink import SegmentOut, SegmentSink
 from .timeline import Timeline
@@ -24,7 +25,6 @@ _FRAGMENT_SAMPLES = 4096
 # Leading pictures are shown at most so long before the keyframe that they follow.
 _MAX_LEAD = 2 * VIDEO_TIMESCALE
 _SILENCE_TICKS = VIDEO_TIMESCALE // 2
-_USUAL_TICKS = VIDEO_TIMESCALE // 25
 
 
 @dataclass(slots=True)
@@ -46,8 +46,6 @@ class _Open:
     fragment_first: int = 0
     pending: int = 0
     lead: int = 0
-    last: int = 0
-    duration: int = _USUAL_TICKS
     follows: bool = False
     offset_start_s: float | None = None
     damaged_from: datetime | None = None
@@ -76,6 +74,7 @@ class Segmenter:
         self._open: _Open | None = None
         self._timeline = timeline or Timeline()
         self._timeline.connected()
+        self._order = Order()
         self._knot: tuple[int, datetime] | None = None
         self._sound_epoch = 0
         self._sounds_lost_seen = 0
@@ -95,13 +94,14 @@ class Segmenter:
             WitnessError: the sink failed, or the parameter sets make no sense.
         """
         form = unit.format
-        current, timeline = self._open, self._timeline
+        current, timeline, order = self._open, self._timeline, self._order
         if timeline.breaks(unit.time, now, track.epoch):
             if current is not None:
                 self.finish(track, GapCause.STREAM_CHANGED)
                 current = None
             timeline.restart(unit.time, now, track.epoch)
             self._knot = None
+            self._order.anew()
         timeline.observe(unit.time, now, track.report)
         if track.lost > self._lost_seen:
             if current is not None:
@@ -118,19 +118,21 @@ class Segmenter:
                 timeline.observe(unit.time, now, None)
         if current is None:
             if not unit.key or form is None:
+                self._coverage.dropped()
                 return
             self._adopt(now, recording=False)
             timeline.observe(unit.time, now, None)
             current = self._begin_segment(unit, form, track, now)
         elif unit.key:
             self._declare_damage(current, timeline.wall(unit.time))
-        highest = max(current.last, current.fragment_first)
-        if current.pictures and unit.time > highest:
-            current.duration = unit.time - highest
-            if unit.key or unit.time - current.fragment_first >= _FRAGMENT_TICKS:
-                self._write_fragment(current, unit.time)
+        elif unit.damaged and current.damaged_from is None:
+            current.damaged_from = timeline.wall(unit.time)
+        highest = max(order.last, current.fragment_first)
+        due = unit.key or unit.time - current.fragment_first >= _FRAGMENT_TICKS
+        if current.pictures and unit.time > highest and due:
+            self._write_fragment(current, unit.time)
         if current.pending > _FRAGMENT_BYTES or len(current.pictures) >= _FRAGMENT_SAMPLES:
-            self._write_fragment(current, highest + current.duration)
+            self._write_fragment(current, highest + order.duration)
         if not current.pictures:
             current.fragment_first = unit.time
         current.pictures.append(
@@ -138,7 +140,7 @@ class Segmenter:
             Sample(unit.time - current.first, (b"".join(unit.parts),), unit.size, key=unit.key)
         )
         current.pending += unit.size
-        current.last = max(current.last, unit.time)
+        order.take(unit.time)
         current.frames += 1
         self.frames += 1
         self.bytes += unit.size
@@ -190,7 +192,10 @@ class Segmenter:
             self._coverage.missed(track.lost - self._lost_seen)
             self._lost_seen = track.lost
             return None
-        stop = self._end_segment(current, current.last + current.duration, track, cause)
+        self._write_rest(current, self._order.last + self._order.duration)
+        stop = self._end_segment(current, self._order.covered, track, cause)
+        if track.epoch != self._timeline.epoch:  # Of its new count nothing was whole.
+            self._coverage.dropped()
         self._adopt(stop, recording=True)
         return stop
 
@@ -245,10 +250,12 @@ class Segmenter:
     ) -> _Open:
         follows = self._knot is not None and self._knot[0] == unit.time
         start = self._knot[1] if self._knot and follows else self._timeline.wall(unit.time)
+        if not follows:
+            self._order.anew()
         header = mp4.initialization(form, self._sound)
         out = self._sink.open(start)
         self._coverage.resumed(start)
-        current = _Open(out, form, start, unit.time, lost_before=track.lost, last=unit.time)
+        current = _Open(out, form, start, unit.time, lost_before=track.lost)
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
         self._open = current
         self._flushed = start
@@ -257,23 +264,26 @@ class Segmenter:
 
     def _declare_silence(self, current: _Open, unit: AccessUnit) -> None:
         """A camera that made no pictures for a while loses no packets: only its time tells."""
-        usual = current.last + current.duration
+        duration = self._order.duration
+        usual = self._order.last + duration
         known = current.frames > 1  # How often the camera makes a picture.
-        limit = max(_SILENCE_TICKS, 2 * current.duration) if known else 2 * _SILENCE_TICKS
+        limit = max(_SILENCE_TICKS, 2 * duration) if known else 2 * _SILENCE_TICKS
         if unit.time - usual > limit:
             start, end = self._timeline.wall(usual), self._timeline.wall(unit.time)
             self._sink.gap(start, end, GapCause.STALLED, 0)
 
     def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""
-        start = self._timeline.wall(current.last)
+        start = self._timeline.wall(self._order.complete)
         end = max(start, self._timeline.wall(unit.time))
+        self._order.lost()
         self._sink.gap(start, end, GapCause.PACKET_LOSS, lost)
         if current.damaged_from is None and not unit.key:
             current.damaged_from = end
 
     def _declare_damage(self, current: _Open, end: datetime) -> None:
         if current.damaged_from is not None:
+            end = max(end, current.damaged_from)
             self._sink.gap(current.damaged_from, end, GapCause.DAMAGED, 0)
             current.damaged_from = None
 
@@ -298,16 +308,20 @@ class Segmenter:
             current.metadata.flush()
         self._flushed = self._timeline.wall(end)
 
+    def _write_rest(self, current: _Open, end: int) -> None:
+        if current.pictures:
+            self._write_fragment(current, end)
+
     def _end_segment(
         self, current: _Open, end: int, track: Track, cause: GapCause = GapCause.STREAM_CHANGED
     ) -> datetime:
-        if current.pictures:
-            self._write_fragment(current, end)
+        self._write_rest(current, end)
         start = current.start
         if not current.follows:  # The first packets may have been late: by now we know better.
             start = self._timeline.wall(current.first)
             self._coverage.resumed(start)
         stop = max(start, self._timeline.wall(end))
+        damaged = current.damaged_from is not None
         self._declare_damage(current, stop)
         current.out.close(
             start=start,
@@ -325,4 +339,6 @@ class Segmenter:
         self._knot = (end, stop)
         self._coverage.recorded(stop, cause, track.lost - self._lost_seen)
         self._lost_seen = track.lost
+        if damaged:
+            self._coverage.dropped()
         return stop

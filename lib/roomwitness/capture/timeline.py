@@ -63,6 +63,11 @@ class Timeline:
         """By how much our own clock was set and the timeline does not yet follow."""
         return self._host.stepped_s - self._adopted if self._host else 0.0
 
+    @property
+    def epoch(self) -> int:
+        """The count of the track that media time follows."""
+        return self._epoch
+
     def adopt(self, now: datetime) -> float:
         """Follow our own clock's step from here on; returns it."""
         step = self.step_s

@@ -82,7 +82,8 @@ async def test_pictures_out_of_order_have_even_times_over_every_fragment(mount: 
     with av.open(io.BytesIO(data)) as container:
         packets = [p for p in container.demux(video=0) if p.pts is not None]
     assert [p.pts for p in packets] != sorted(p.pts for p in packets)
-    times = sorted(p.pts for p in packets)
+    # Not the last few: it was stopped before what is shown ahead of its last picture.
+    times = sorted(p.pts for p in packets)[:-3]
     steps = [b - a for a, b in pairwise(times)]
     assert max(steps) - min(steps) <= 2000
     decoding = [p.dts for p in packets]

@@ -39,7 +39,7 @@ def test_h265_in_units_aggregates_and_fragments() -> None:
     h = h265.H265Depacketizer(out.append)
     packed = b"".join(len(n).to_bytes(2) + n for n in (VPS, SPS, PPS))
     push(h, b"\x60\x01" + packed + b"\x00\x09short", 5, marker=False)
-    idr = b"\x26\x01" + bytes(range(200))
+    idr = b"\x26\x01\x80" + bytes(range(199))
     fu = [b"\x62\x01" + bytes((flag | 19,)) + piece for flag, piece in
           ((0x80, idr[2:90]), (0, idr[90:150]), (0x40, idr[150:]))]  # fmt: skip
     for number, payload in enumerate(fu):

@@ -185,7 +185,27 @@ def test_sequence_numbers(sequences: list[int], lost: int, epochs: int) -> None:
 
 def test_another_source_begins_anew_without_inventing_losses() -> None:
     track = Track(96, 90000, H264Depacketizer(lambda _unit: None))
-    for sequence, ssrc in ((10, 1), (11, 1), (50000, 2), (50001, 2)):
+    for sequence, ssrc in ((10, 1), (11, 1), (50000, 2), (50001, 2), (50002, 2)):
         packet = _packet(sequence, ssrc)
         track.rtp(packet, 0, len(packet))
     assert (track.lost, track.epoch) == (0, 1)
+
+
+def test_a_stray_packet_of_another_source_changes_nothing() -> None:
+    track = Track(96, 90000, H264Depacketizer(lambda _unit: None))
+    for sequence, ssrc in ((10, 1), (50000, 2), (50001, 2), (11, 1), (50002, 2), (12, 1)):
+        packet = _packet(sequence, ssrc)
+        track.rtp(packet, 0, len(packet))
+    assert (track.lost, track.epoch) == (0, 0)
+
+
+def test_padding_counts_and_is_no_picture() -> None:
+    out: list[AccessUnit] = []
+    track = Track(96, 90000, H264Depacketizer(out.append))
+    for packet in (
+        _packet(1),
+        memoryview(b"\xa0" + bytes(_packet(2))[1:12] + b"\0\0\3"),
+        _packet(3),
+    ):
+        track.rtp(packet, 0, len(packet))
+    assert (track.lost, len(out)) == (0, 2)

@@ -104,7 +104,7 @@ def test_parameter_sets_and_stap_a() -> None:
     packed = b"".join(len(nal).to_bytes(2) + nal for nal in (sps, pps))
     stap = b"\x78" + packed + b"\x00\x09short"
     h264.push(memoryview(stap), 0, len(stap), 5, False)
-    idr = b"\x65x"
+    idr = b"\x65\x88"
     h264.push(memoryview(idr), 0, 2, 6, True)
     (unit,) = out
     assert (unit.key, unit.time, unit.parts[-1]) == (True, 6, idr)

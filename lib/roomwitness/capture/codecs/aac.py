@@ -72,6 +72,10 @@ class AacDepacketizer:
         """Packets are missing: an unfinished frame stays unfinished."""
         self._pieces = None
 
+    def end(self) -> None:
+        """Another count follows; nothing unfinished is of use."""
+        self.lose()
+
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload: AU-headers-length, AU-headers, access units (3.2.1)."""
         if end - start < 2:

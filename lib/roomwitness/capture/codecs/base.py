@@ -65,6 +65,7 @@ class AccessUnit:
     """One picture: NAL units, each behind its four-byte length. ``time`` is in RTP ticks.
 
     ``format`` holds the parameter sets as they stand at this picture, None before there are any.
+    ``damaged`` says that a part of it may be missing; then it is no keyframe either.
     """
 
     time: int
@@ -73,6 +74,7 @@ class AccessUnit:
     key: bool = False
     picture: bool = False
     format: VideoFormat | None = None
+    damaged: bool = False
 
 
 class VideoCodec(Protocol):

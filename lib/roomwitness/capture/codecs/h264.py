@@ -89,7 +89,7 @@ class H264Depacketizer(NalDepacketizer):
         for nal in nals or ():
             if (kind := _kind(nal[0])) in _KINDS:
                 sets.take(kind, nal, in_band=False)
-        super().__init__(emit, sets, _KINDS, range(1, _IDR + 1), range(_IDR, _IDR + 1), _kind)
+        super().__init__(emit, sets, _KINDS, range(1, _IDR + 1), range(_IDR, _IDR + 1), _kind, 1)
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
@@ -103,7 +103,9 @@ class H264Depacketizer(NalDepacketizer):
                 if header & 0x80:
                     self._begin_fragments(bytes((view[start] & 0xE0 | header & 31,)))
                 fragments = self._fragments
-                if fragments is not None:
+                if fragments is None:
+                    self.lose()
+                else:
                     self._gather(fragments, bytes(view[start + 2 : end]))
                     if header & 0x40:
                         self._fragments = None
@@ -112,8 +114,8 @@ class H264Depacketizer(NalDepacketizer):
             self._aggregate(unit, view, start + 1, end, least=1)
         elif 0 < kind < _STAP_A:
             self._add(unit, kind, [bytes(view[start:end])])
-        if marker and unit.picture:
-            self._finish(unit)
+        if marker:
+            self._marked(unit)
 
     def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
         """How a fragment that follows this one begins (burst.py; RFC 6184, 5.8)."""

@@ -98,7 +98,7 @@ class H265Depacketizer(NalDepacketizer):
         for nal in nals or ():
             if (kind := _kind(nal[0])) in _KINDS:
                 sets.take(kind, nal, in_band=False)
-        super().__init__(emit, sets, _KINDS, _PICTURES, _IRAP, _kind)
+        super().__init__(emit, sets, _KINDS, _PICTURES, _IRAP, _kind, 2)
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
@@ -112,7 +112,9 @@ class H265Depacketizer(NalDepacketizer):
                 first = view[start] & 0x81 | (header & 63) << 1
                 self._begin_fragments(bytes((first, view[start + 1])))
             fragments = self._fragments
-            if fragments is not None:
+            if fragments is None:
+                self.lose()
+            else:
                 self._gather(fragments, bytes(view[start + 3 : end]))
                 if header & 0x40:
                     self._fragments = None
@@ -121,8 +123,8 @@ class H265Depacketizer(NalDepacketizer):
             self._aggregate(unit, view, start + 2, end, least=3)
         elif kind < _AP:
             self._add(unit, kind, [bytes(view[start:end])])
-        if marker and unit.picture:
-            self._finish(unit)
+        if marker:
+            self._marked(unit)
 
     def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
         """How a fragment that follows this one begins (burst.py; RFC 7798, 4.4.3)."""

@@ -98,6 +98,10 @@ class LatmDepacketizer:
         """Packets are missing: the element that they were of is left out."""
         self._gatherer.lose()
 
+    def end(self) -> None:
+        """Another count follows; nothing unfinished is of use."""
+        self.lose()
+
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload: elements, or a part of one; the marker ends it (RFC 6416, 6.1)."""
         data = self._gatherer.push(view[start:end], time, marker)

@@ -25,6 +25,10 @@ class MetadataDepacketizer:
         """Packets are missing: the document that they were of is left out."""
         self._gatherer.lose()
 
+    def end(self) -> None:
+        """Another count follows; nothing unfinished is of use."""
+        self.lose()
+
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
         document = self._gatherer.push(view[start:end], time, marker)

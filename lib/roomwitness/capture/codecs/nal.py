@@ -67,13 +67,14 @@ class ParameterSets:
 class NalDepacketizer:
     """Gives whole access units to ``emit``; a NAL unit with a missing packet is left out.
 
-    Of the codec it knows only which types are parameter sets, pictures and keyframes, and how
-    ``kind`` reads a type from a NAL unit's first byte.
+    Of the codec it knows only which types are parameter sets, pictures and keyframes, how
+    ``kind`` reads a type from a NAL unit's first byte, and that behind the ``header`` bytes of a
+    picture's slice the first bit says whether it is the picture's first.
     """
 
     def __init__(
         self, emit: EmitPicture, sets: ParameterSets, kinds: tuple[int, ...], pictures: range,
-        keys: range, kind: Callable[[int], int],
+        keys: range, kind: Callable[[int], int], header: int,
     ) -> None:  # fmt: skip
         self._emit = emit
         self._sets = sets
@@ -81,13 +82,25 @@ class NalDepacketizer:
         self._pictures = pictures
         self._keys = keys
         self._kind = kind
+        self._header = header
+        self._hole = False
         self._unit: AccessUnit | None = None
         self._fragments: list[bytes] | None = None
         self._gathered = 0
 
     def lose(self) -> None:
-        """Packets are missing: an unfinished NAL unit stays unfinished."""
+        """Packets are missing: what is unfinished stays so, and the next picture may lack parts."""
         self._fragments = None
+        self._hole = True
+        if self._unit is not None:
+            self._unit.damaged = True
+
+    def end(self) -> None:
+        """Another count follows: an unfinished picture is given as far as it came."""
+        self.lose()
+        if self._unit is not None and self._unit.picture:
+            self._finish(self._unit)
+        self._unit = None
 
     def _at(self, time: int) -> AccessUnit:
         """The access unit that a payload of this time belongs to."""
@@ -95,8 +108,11 @@ class NalDepacketizer:
         if unit is None:
             unit = self._unit = AccessUnit(time)
         elif unit.time != time:
+            if self._fragments is not None:  # Its end was never sent.
+                self.lose()
             if unit.picture:
                 self._finish(unit)
+            if unit.picture or unit.damaged:
                 unit = self._unit = AccessUnit(time)
             else:
                 unit.time = time  # Parameter sets sent ahead of their picture.
@@ -104,8 +120,18 @@ class NalDepacketizer:
 
     def _finish(self, unit: AccessUnit) -> None:
         unit.format = self._sets.format
+        if unit.damaged:
+            unit.key = False
         self._unit = None
         self._emit(unit)
+
+    def _marked(self, unit: AccessUnit) -> None:
+        """The marker: the picture ends here, so what is missing is none of the next one's."""
+        if self._fragments is not None:
+            self.lose()
+        if unit.picture:
+            self._finish(unit)
+            self._hole = False
 
     def _begin_fragments(self, header: bytes) -> None:
         self._fragments = [header]
@@ -134,6 +160,7 @@ class NalDepacketizer:
         while at + 1 + least < end:
             stop = at + 2 + (view[at] << 8 | view[at + 1])
             if stop > end:
+                self.lose()
                 break
             if stop >= at + 2 + least:
                 self._add(unit, self._kind(view[at + 2]), [bytes(view[at + 2 : stop])])
@@ -147,10 +174,19 @@ class NalDepacketizer:
         if unit.size > MAX_UNIT_BYTES or len(unit.parts) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a picture without end")
         if kind in self._pictures:
+            if not unit.picture and self._hole:
+                self._hole = False
+                if not self._begins(pieces):
+                    unit.damaged = True
             unit.picture = True
             unit.key = unit.key or kind in self._keys
         elif kind in self._kinds:
             self._sets.take(kind, b"".join(pieces))
+
+    def _begins(self, pieces: list[bytes]) -> bool:
+        """Whether a slice is its picture's first (ITU-T H.264, 7.3.3; H.265, 7.3.6.1)."""
+        start = b"".join(pieces[:2])[self._header : self._header + 1]
+        return start >= b"\x80"
 
 
 def from_description(media: Media, *names: str) -> list[bytes]:

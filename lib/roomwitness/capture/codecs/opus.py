@@ -60,6 +60,10 @@ class OpusDepacketizer:
     def lose(self) -> None:
         """Packets are missing; every other one stands by itself."""
 
+    def end(self) -> None:
+        """Another count follows; nothing unfinished is of use."""
+        self.lose()
+
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
         del marker
