@@ -248,6 +248,131 @@ def test_a_plugin_that_cannot_start_fails(plugins: Path) -> None:
         recipient.wrap(bytes(16))
 
 
+# Identities in a plugin's care
+
+
+class Desk:
+    """Somebody in front of the plugin: what they were told, and what they answer."""
+
+    def __init__(self, *answers: str | bool | None) -> None:
+        self.told: list[object] = []
+        self.answers = list(answers)
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+    def ask(self, message: str, *, secret: bool) -> str | None:
+        self.told.append((message, secret))
+        answer = self.answers.pop(0)
+        assert not isinstance(answer, bool)
+        return answer
+
+    def choose(self, message: str, yes: str, no: str | None) -> bool | None:
+        self.told.append((message, yes, no))
+        answer = self.answers.pop(0)
+        assert not isinstance(answer, str)
+        return answer
+
+
+TOKEN = bech32.encode("age-plugin-tagtest-", b"").upper()
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_tokens_plugin_opens_files_of_ours_and_of_age() -> None:
+    token = age.parse_custodian(f" {TOKEN}\n", Desk())
+    assert isinstance(token, age.TokenIdentity)
+    assert token.name == "tagtest"
+    assert TOKEN not in repr(token)
+    recipient = age.parse_recipient(peer.TAGTEST)
+    assert age.decrypt(age.encrypt(DATA, [ME.recipient, recipient]), [token]) == DATA
+    assert age.decrypt(peer.run("-r", peer.TAGTEST, data=DATA), [token]) == DATA
+    hybrid = age.parse_recipient(peer.tagtest_post_quantum())
+    assert age.decrypt(age.encrypt(DATA, [hybrid]), [token]) == DATA
+    with pytest.raises(KeyMissing):
+        age.decrypt(age.encrypt(DATA, [ME.recipient]), [token])
+
+
+def opens(folder: Path, script: str, *answers: str | bool | None) -> tuple[bytes | None, Desk]:
+    desk = Desk(*answers)
+    recipient = make(folder, "box", script)
+    identity = age.parse_custodian(bech32.encode("age-plugin-box-", b"7").upper(), desk)
+    stanza = age.parse_recipient(str(ME.recipient)).wrap(bytes(16)).stanzas[0]
+    assert recipient.name == "box"
+    return identity.unwrap(stanza), desk
+
+
+def test_a_plugin_asks_whoever_is_there(plugins: Path, tmp_path: Path) -> None:
+    found, desk = opens(
+        plugins,
+        f"""
+import json, pathlib
+say("msg", body=b"touch it"); seen = [read()[0]]
+say("request-secret", body=b"PIN?"); kind, _, pin = read(); seen.append([kind, pin.decode()])
+say("request-public", body=b"serial?"); seen.append(read()[0])
+say("confirm", "eWVz", "bm8", body=b"sure?"); seen.append(read()[:2])
+say("confirm", "b2s", body=b"ready?"); seen.append(read()[0])
+say("grease-1"); seen.append(read()[0])
+seen += [sys.argv[1:], sent["add-identity"][1], sent["recipient-stanza"][1][:2]]
+pathlib.Path({str(tmp_path / "seen")!r}).write_text(json.dumps(seen))
+ask("file-key", "0", body=bytes(range(16)))
+say("done")
+""",
+        "12å4",
+        None,
+        False,
+        None,
+    )
+    assert found == bytes(range(16))
+    assert desk.told == [
+        "touch it",
+        ("PIN?", True),
+        ("serial?", False),
+        ("sure?", "yes", "no"),
+        ("ready?", "ok", None),
+    ]
+    identity = bech32.encode("age-plugin-box-", b"7").upper()
+    assert json.loads((tmp_path / "seen").read_text()) == [
+        "ok",
+        ["ok", "12å4"],
+        "fail",
+        ["ok", ["no"]],
+        "fail",
+        "unsupported",
+        ["--age-plugin=identity-v1"],
+        [identity],
+        ["0", "X25519"],
+    ]
+
+
+def test_a_plugin_that_opens_nothing_says_nothing(plugins: Path) -> None:
+    assert opens(plugins, "say('done')")[0] is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "say('error', 'internal', body=b'no token'); read()",
+        "ask('file-key', '1', body=bytes(16))",
+        "ask('file-key', '0', body=bytes(15))",
+        "ask('file-key', '0', body=bytes(16)); ask('file-key', '0', body=bytes(16))",
+        "ask('confirm', 'eWVz', 'bm8', 'bm8')",
+        "ask('confirm', 'e=')",
+        "sys.exit(2)",
+    ],
+)
+def test_a_plugin_that_opens_wrongly_fails(plugins: Path, script: str) -> None:
+    with pytest.raises(PluginFailed):
+        opens(plugins, script)
+
+
+def test_a_plugin_that_does_not_end_by_itself_is_ended(plugins: Path) -> None:
+    """Its work is done: what it gave is taken."""
+    script = "ask('recipient-stanza', '0', 'x'); say('done')\nwhile True: time.sleep(1)"
+    started = time.monotonic()
+    assert make(plugins, "stays", script).wrap(bytes(16)).stanzas[0].args == ("x",)
+    assert time.monotonic() - started < 8
+
+
 # Reading
 
 
@@ -259,6 +384,9 @@ def test_each_kind_is_read_as_what_it_is() -> None:
     yubikey = bech32.encode("age1yubikey", b"\x02" * 33)
     assert str(age.parse_recipient(yubikey)) == yubikey
     tagpq = bech32.encode("age1tagpq", b"x")
+    assert age.parse_custodian(str(PQ), Desk()) == PQ
+    with pytest.raises(IdentityInvalid):
+        age.parse_custodian("AGE-PLUGIN-YUBIKEY-1", Desk())
     with pytest.raises(IdentityOnToken):
         age.parse_identity(bech32.encode("age-plugin-yubikey-", b"1").upper())
     assert {

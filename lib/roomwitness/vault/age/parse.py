@@ -6,7 +6,9 @@ from roomwitness.vault.errors import IdentityOnToken
 
 from .hybrid import HybridIdentity, HybridRecipient
 from .plugin import PluginRecipient
+from .recipient import AnyIdentity
 from .tag import TagRecipient
+from .token import Person, TokenIdentity
 from .x25519 import Identity, Recipient
 
 type KnownRecipient = Recipient | HybridRecipient | TagRecipient | PluginRecipient
@@ -45,15 +47,26 @@ def parse_identity(text: str) -> KnownIdentity:
     """Read ``AGE-SECRET-KEY-1...`` or ``AGE-SECRET-KEY-PQ-1...``.
 
     Raises:
-        IdentityOnToken: the secret is in a token; the ``age`` program opens what is its own.
+        IdentityOnToken: the secret is in a token, and nobody is asked for it here.
         IdentityInvalid: it is neither.
     """
     prefix = text.strip().rpartition("1")[0]
     if prefix.startswith("AGE-PLUGIN-"):
-        raise IdentityOnToken("this identity opens with the age program and its plugin")
+        raise IdentityOnToken("this identity opens with its plugin, on its owner's computer")
     if prefix == "AGE-SECRET-KEY-PQ-":
         return HybridIdentity.from_string(text)
     return Identity.from_string(text)
+
+
+def parse_custodian(text: str, person: Person) -> AnyIdentity:
+    """Read an identity of any kind, ``AGE-PLUGIN-NAME-1...`` too, with somebody there to ask.
+
+    Raises:
+        IdentityInvalid: it is none.
+    """
+    if text.strip().startswith("AGE-PLUGIN-"):
+        return TokenIdentity.from_string(text, person)
+    return parse_identity(text)
 
 
 def post_quantum(recipient: KnownRecipient) -> bool:
