@@ -17,6 +17,7 @@ from . import blueprints  # noqa: E402
 from .const import DOMAIN  # noqa: E402
 from .lamp import async_put_out  # noqa: E402
 from .meetings import async_setup_meetings  # noqa: E402
+from .outside import WitnessView  # noqa: E402
 from .people import async_setup_people  # noqa: E402
 from .receipts import async_setup_receipts  # noqa: E402
 from .services import async_setup_services  # noqa: E402
@@ -37,6 +38,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions."""
     async_setup_services(hass)
     async_setup_receipts(hass)
+    hass.http.register_view(WitnessView)
     async_setup_meetings(hass)
     async_setup_people(hass)
     return True

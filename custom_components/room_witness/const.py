@@ -15,6 +15,8 @@ CONF_CUSTODIANS: Final = "custodians"
 # The site's options.
 CONF_TWO_PEOPLE: Final = "two_people"
 CONF_ERASE_AT_REVIEW: Final = "erase_at_review"
+CONF_WITNESSES: Final = "witnesses"
+CONF_WITNESS_FOR: Final = "witness_for"
 
 # A camera's subentry.
 CONF_STREAM_URL: Final = "stream_url"

@@ -15,7 +15,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from roomwitness.errors import WitnessError
 from roomwitness.witness import RoomStatus, SiteConfig, StoredKeys, Witness
 
-from . import issues, paths
+from . import issues, outside, paths
 from .bookings import Bookings
 from .const import CONF_AREA, CONF_CUSTODIANS, CONF_VAULT, DOMAIN
 from .copies import BackupList
@@ -125,6 +125,7 @@ class Site:
         await self.witness.set_rooms(room_config(self.entry, room) for room in rooms.values())
         cameras = camera_subentries(self.entry)
         self.witness.cameras.configure(camera_config(camera) for camera in cameras.values())
+        outside.async_configure(self)
         self._async_register_devices()
         new = rooms.keys() - self._rooms
         self._rooms = set(rooms)

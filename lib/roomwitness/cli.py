@@ -18,6 +18,7 @@ from roomwitness.custody import (
     verify_files,
     verify_log,
     verify_receipt,
+    witnessed,
 )
 from roomwitness.errors import WitnessError
 from roomwitness.vault.age import parse_identity
@@ -34,6 +35,11 @@ def _verify_log(args: argparse.Namespace) -> None:
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
     if found.kept:
         print(f"It continues each of the {found.kept} checkpoints that are kept beside it.")
+    for cosigned in witnessed(args.folder, _lines(args.witness)):
+        print(
+            f"cosigned by {cosigned.name}: up to entry {cosigned.size},"
+            f" last at {cosigned.time.isoformat()}"
+        )
     if args.kept:
         print(f"It continues each of {len(args.kept)} kept checkpoints: nothing was rewritten.")
     if key is None:
@@ -190,6 +196,9 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="file with a checkpoint that was kept elsewhere; may be given several times",
+    )
+    sub.add_argument(
+        "--witness", type=Path, help="file with verifier keys of its witnesses: each must cosign"
     )
     sub = command("prove", _prove, "Print the proof that an entry is in a custody log.")
     sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")

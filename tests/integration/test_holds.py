@@ -71,6 +71,9 @@ async def held_by(hass: HomeAssistant, who: Context) -> str:
 async def set_options(hass: HomeAssistant, entry: MockConfigEntry, **options: bool) -> None:
     result: Any = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "holds"}
+    )
     values = {"two_people": False, "erase_at_review": False, **options}
     result = await hass.config_entries.options.async_configure(result["flow_id"], values)
     assert result["type"] is FlowResultType.CREATE_ENTRY

@@ -9,6 +9,7 @@ from .receipt import Certificate, certify, receipt_file, verify_receipt
 from .sealed import SealedFile, disagreements, files_root, read_account, verify_files
 from .signing import SiteSigner
 from .verify import Verified, prove_entry, verify_log
+from .witnessed import witnessed
 
 __all__ = [
     "Certificate",
@@ -32,4 +33,5 @@ __all__ = [
     "verify_files",
     "verify_log",
     "verify_receipt",
+    "witnessed",
 ]

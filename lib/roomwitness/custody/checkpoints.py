@@ -1,6 +1,7 @@
 """Checkpoints that are kept: ``checkpoints/SIZE-TIME.checkpoint``, with what others said of them.
 
-Cosignatures are further signature lines of the note; a timestamp is ``SIZE-TIME.tsr`` beside it.
+Cosignatures are signature lines to be put behind the note, in ``SIZE-TIME.cosignatures``; a
+timestamp of the ``.checkpoint`` file is ``SIZE-TIME.tsr``. So the file that was signed stays as is.
 All are kept for two days, then one a day for a year, then one a month.
 """
 
@@ -14,9 +15,10 @@ from typing import Self
 from roomwitness.files import replace
 
 from .errors import LogUnwritable
-from .signing import split_note
 
-FOLDER, SUFFIX, TIMESTAMP = "checkpoints", ".checkpoint", ".tsr"
+FOLDER, SUFFIX = "checkpoints", ".checkpoint"
+COSIGNATURES, TIMESTAMP = ".cosignatures", ".tsr"
+_ALL_OF_IT = (TIMESTAMP, COSIGNATURES, SUFFIX)
 EVERY = timedelta(hours=1)
 _ALL, _DAILY = timedelta(days=2), timedelta(days=366)
 _AGAIN = timedelta(minutes=1)
@@ -75,10 +77,12 @@ class Checkpoints:
     def __init__(self, custody: Path) -> None:
         self._folder = custody / FOLDER
         self.last: datetime | None = None
+        self.newest: Kept | None = None
 
     def open(self) -> Self:
-        """Find when the last one was kept."""
+        """Find the newest."""
         found = self.all()
+        self.newest = found[-1] if found else None
         self.last = found[-1].time if found else None
         return self
 
@@ -100,8 +104,35 @@ class Checkpoints:
         except OSError as err:
             self.last = now - EVERY + _AGAIN
             raise LogUnwritable(f"errno {err.errno}") from None
-        self.last = kept.time
+        self.last, self.newest = kept.time, kept
         return kept
+
+    def note(self, kept: Kept) -> str:
+        """The checkpoint, without what others said of it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.path(kept).read_bytes().decode()
+
+    def add_cosignature(self, kept: Kept, line: str) -> None:
+        """Keep a cosignature, in the place of an older one of the same witness.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path, name = self.path(kept, COSIGNATURES), line.split(" ")[1]
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        others = [other for other in lines if other.split(" ")[1:2] != [name]]
+        replace(path, "".join([*others, line]).encode(), sync=True)
+
+    def add_timestamp(self, kept: Kept, response: bytes) -> None:
+        """Keep a timestamp.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        replace(self.path(kept, TIMESTAMP), response, sync=True)
 
     def path(self, kept: Kept, suffix: str = SUFFIX) -> Path:
         """Where it, or its timestamp, is."""
@@ -109,16 +140,15 @@ class Checkpoints:
 
     def tidy(self, now: datetime) -> None:
         """Let go of what need not be kept; what cannot be removed stays."""
-        for kept in superfluous(((each, self._attested(each)) for each in self.all()), now):
-            for suffix in (TIMESTAMP, SUFFIX):
+        for kept in superfluous([(each, self._attested(each)) for each in self.all()], now):
+            for suffix in _ALL_OF_IT:
                 try:
                     self.path(kept, suffix).unlink(missing_ok=True)
                 except OSError:
                     return
 
     def _attested(self, kept: Kept) -> bool:
-        _, lines = split_note(self.path(kept).read_text())
-        return len(lines) > 1 or self.path(kept, TIMESTAMP).exists()
+        return any(self.path(kept, suffix).exists() for suffix in (COSIGNATURES, TIMESTAMP))
 
     def set_aside(self, size: int, now: datetime) -> int | None:
         """An older log was put back: move what was kept of more entries than it has.
@@ -134,7 +164,7 @@ class Checkpoints:
         folder = self._folder / f"rolled-back-{now.astimezone(UTC):{_TIME}}"
         folder.mkdir(exist_ok=True)
         for kept in ahead:
-            for suffix in (SUFFIX, TIMESTAMP):
+            for suffix in _ALL_OF_IT:
                 path = self.path(kept, suffix)
                 if path.exists():
                     path.rename(folder / path.name)
@@ -143,10 +173,12 @@ class Checkpoints:
 
 
 def kept_notes(custody: Path) -> Iterator[tuple[Kept, str]]:
-    """What is kept beside a log, read from outside; one that goes meanwhile is passed over."""
+    """What is kept beside a log with its cosignatures; one that goes meanwhile is passed over."""
     store = Checkpoints(custody)
     for kept in store.all():
         try:
-            yield kept, store.path(kept).read_text()
+            note = store.note(kept)
         except FileNotFoundError:
             continue
+        path = store.path(kept, COSIGNATURES)
+        yield kept, note + (path.read_bytes().decode() if path.exists() else "")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .errors import LogTampered
 from .signing import COSIGNATURE, DASH, SiteSigner, key_id, parse_vkey, split_note
@@ -34,6 +36,15 @@ def cosign(signer: SiteSigner, text: str, now: datetime) -> str:
     blob = key_id(signer.name, COSIGNATURE, signer.public_bytes)
     blob += seconds.to_bytes(_TIME_BYTES) + signature
     return f"{DASH} {signer.name} {base64.b64encode(blob).decode()}\n"
+
+
+def cosigner_of(site: SiteSigner) -> SiteSigner:
+    """The key with which a site witnesses other logs, made from its log key by HKDF (RFC 5869).
+
+    One key is not used for two things: a cosignature must never be taken for a checkpoint.
+    """
+    hkdf = HKDF(hashes.SHA256(), 32, None, b"roomwitness cosignature/v1")
+    return SiteSigner.from_private_bytes(f"{site.name}/witness", hkdf.derive(site.private_bytes))
 
 
 def cosigner_vkey(signer: SiteSigner) -> str:

@@ -16,7 +16,14 @@ from roomwitness.files import replace
 
 from .entry import Field, encode_entry
 from .errors import LogTampered, LogUnwritable
-from .merkle import CompactRange, consistency_proof, inclusion_proof, leaf_hash, verify_inclusion
+from .merkle import (
+    CompactRange,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from .proof import TlogProof
 from .signing import Checkpoint, SiteSigner, open_note
 from .state import STATE, State
@@ -254,6 +261,25 @@ class CustodyLog:
         """Prove that the log of ``old`` entries is where the newest checkpoint's began."""
         with self._lock:
             return consistency_proof(self._require_tree().subtree, old, self._edge.size)
+
+    def consistency_to(self, old: int, head: Checkpoint) -> list[bytes]:
+        """Prove that the log of ``old`` entries is where that of ``head``, one of its own, began.
+
+        Raises:
+            LogTampered: ``head`` is not where this log once stood.
+        """
+        with self._lock:
+            for again in (True, False):
+                proof = consistency_proof(self._require_tree().subtree, old, head.size)
+                root = self.root_at(old)
+                # From no entries on there is nothing to prove (tlog-witness).
+                if self.root_at(head.size) == head.root and (
+                    not old or verify_consistency(old, head.size, root, head.root, proof)
+                ):
+                    return proof
+                if again:
+                    self._rebuild()
+        raise LogTampered("not a head of this log")
 
     def root_at(self, size: int) -> bytes:
         """The tree's head when the log had ``size`` entries."""

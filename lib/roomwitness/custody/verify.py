@@ -10,7 +10,7 @@ from .errors import LogTampered, ProofInvalid
 from .log import CHECKPOINT, LOG, VKEY
 from .merkle import CompactRange, inclusion_proof, leaf_hash, subtrees
 from .proof import TlogProof
-from .signing import Checkpoint, open_note
+from .signing import Checkpoint, open_note, split_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,9 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
     lines = lines[: found.size]
     if not 0 <= index < len(lines):
         raise ProofInvalid("the checkpoint signs no such entry")
-    path = inclusion_proof(subtrees([leaf_hash(line) for line in lines]), index, found.size)
-    return TlogProof(index, tuple(path), (folder / CHECKPOINT).read_bytes().decode(), lines[index])
+    # A head that witnesses cosigned shows more than the newest one.
+    cosigned = [n for k, n in kept_notes(folder) if k.size > index and len(split_note(n)[1]) > 1]
+    note = cosigned[-1] if cosigned else (folder / CHECKPOINT).read_bytes().decode()
+    size = Checkpoint.parse(split_note(note)[0]).size
+    path = inclusion_proof(subtrees([leaf_hash(line) for line in lines[:size]]), index, size)
+    return TlogProof(index, tuple(path), note, lines[index])

@@ -13,6 +13,7 @@ from .config import (
     SiteKeys,
     generate_site_keys,
 )
+from .destinations import WitnessConfig
 from .holds import Released
 from .listings import Listed
 from .status import Checked, Problem, RoomStatus
@@ -33,5 +34,6 @@ __all__ = [
     "SiteKeys",
     "StoredKeys",
     "Witness",
+    "WitnessConfig",
     "generate_site_keys",
 ]

@@ -15,6 +15,7 @@ from .holds import Holds
 from .keys import Keys
 from .ledger import Ledger
 from .listings import Listings
+from .outside import Outside
 from .people import People
 from .preflight import Preflight
 from .scrub import Scrub
@@ -42,6 +43,7 @@ class Answers:
         scrub: Scrub,
         holds: Holds,
         cameras: Cameras,
+        outside: Outside,
         clock: Callable[[], datetime],
     ) -> None:
         self._vault = vault
@@ -53,6 +55,7 @@ class Answers:
         self._upkeep = upkeep
         self._scrub = scrub
         self.holds = holds
+        self.outside = outside
         self.people = People(
             vault.people, ledger, upkeep, clock, lambda room: wishes.rooms.get(room)
         )
@@ -131,6 +134,11 @@ class Answers:
         """
         return await self._upkeep.run(self._ledger.checkpoint), self._ledger.signer.vkey
 
+    @property
+    def log_vkey(self) -> str:
+        """The verifier key of the site's custody log, to be published."""
+        return self._ledger.signer.vkey
+
     def problems(self) -> tuple[Problem, ...]:
         """All that a person must mend now, each with a translated repair."""
         found = [
@@ -143,6 +151,7 @@ class Answers:
             ),
             *self.keys.problems(),
             *self._upkeep.erasures.problems(),
+            *self.outside.problems(),
             *self._upkeep.space.problems(self._wishes.rooms),
         ]
         for room in self._wishes.rooms.values():

@@ -33,6 +33,7 @@ from .ground import Ground
 from .holds import Holds
 from .keys import Keys
 from .ledger import Ledger
+from .outside import Outside
 from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
@@ -42,6 +43,7 @@ from .threats import Threats
 from .upkeep import Upkeep, Wishes, new_id
 from .view import current, next_length
 from .watches import Watches
+from .witnessing import Witnessing
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Witness(Answers):
         vault.keys.ring = keys.ring
         signer = SiteSigner.from_private_bytes(keys.origin, base64.b64decode(keys.log_private_key))
         ledger = Ledger(vault, config.root / "custody", signer, keys.origin)
+        self.witnessing = Witnessing(config.root / "witnessed", signer, clock)
         self._host = CaptureHost()
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
@@ -100,6 +103,7 @@ class Witness(Answers):
             keys.origin,
         )  # fmt: skip
         self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
+        outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self._notify_all)
         self._backups = Backups(vault, ledger)
         self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
         super().__init__(
@@ -113,6 +117,7 @@ class Witness(Answers):
             Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
             Cameras(self.report_threat, lambda: wishes.rooms, self._notify, clock),
+            outside,
             clock,
         )
 
@@ -132,6 +137,7 @@ class Witness(Answers):
             raise
         self._host.start()
         self._scrub.start()
+        self.outside.start()
         self._ticker = self._loop.create_task(self._tick_forever(), name="roomwitness ticker")
 
     def _open(self, now: datetime) -> None:
@@ -156,6 +162,7 @@ class Witness(Answers):
         await self.cameras.stop()
         await self._preflight.stop()
         await self._scrub.stop()
+        await self.outside.stop()
         async with self._lock:
             for meeting_id in self._sessions.meetings:
                 await self._sessions.end(meeting_id)
@@ -174,8 +181,7 @@ class Witness(Answers):
     async def _log_disagrees(self, invariant: str) -> None:
         note = partial(self._ledger.note, "check_failed", invariant=invariant)
         await self._upkeep.run(note, self._clock())
-        for room_id in self._wishes.rooms:
-            self._notify(room_id)
+        self._notify_all()
 
     def _close(self) -> None:
         self._ledger.close()
@@ -305,8 +311,7 @@ class Witness(Answers):
         """
         take = partial(self._upkeep.erasures.copies.take, complete=complete)
         await self._upkeep.run(take, found, self._clock())
-        for room_id in self._wishes.rooms:
-            self._notify(room_id)
+        self._notify_all()
 
     async def backups_are_gone(self) -> None:
         """A person answers for it that the backups told in ``problems`` are destroyed.
@@ -315,8 +320,7 @@ class Witness(Answers):
             LogUnwritable, VaultUnwritable, VaultFull.
         """
         await self._upkeep.run(self._upkeep.erasures.copies.confirm, self._clock())
-        for room_id in self._wishes.rooms:
-            self._notify(room_id)
+        self._notify_all()
 
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""
@@ -374,6 +378,10 @@ class Witness(Answers):
             meeting = self._ledger.get(meeting_id)
             if meeting is not None:
                 self._notify(meeting.room_id)
+
+    def _notify_all(self) -> None:
+        for room_id in self._wishes.rooms:
+            self._notify(room_id)
 
     def _notify(self, room_id: str) -> None:
         for listener in tuple(self._listeners):

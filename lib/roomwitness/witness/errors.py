@@ -85,3 +85,21 @@ class LastCustodian(WitnessError):
     """The last custodian cannot be retired: nobody could open new evidence."""
 
     key = "custodian_last"
+
+
+class Unreachable(WitnessError):
+    """A witness did not answer, or cannot now; it is tried again."""
+
+    key = "witness_unreachable"
+
+
+class Refused(WitnessError):
+    """A witness does not cosign this site's log, or answers with another key."""
+
+    key = "witness_refuses"
+
+
+class Disagrees(WitnessError):
+    """A witness has seen another history of this site's log."""
+
+    key = "witness_disagrees"

@@ -156,6 +156,16 @@ class Ledger:
         self._log.checkpoint()
         return first
 
+    @property
+    def log(self) -> CustodyLog:
+        """The custody log."""
+        return self._log
+
+    @property
+    def kept(self) -> Checkpoints:
+        """Its checkpoints that are kept."""
+        return self._kept
+
     def disagreements(self) -> frozenset[str]:
         """Invariants (docs/schema.md) that do not hold between index and log; for any thread."""
         try:

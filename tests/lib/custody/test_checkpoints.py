@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from roomwitness.cli import main
 from roomwitness.custody import Checkpoints, CustodyLog, LogTampered, SiteSigner, verify_log
 from roomwitness.custody.checkpoints import EVERY, Kept, due, kept_notes, superfluous
+from roomwitness.custody.cosignature import cosign
 from roomwitness.custody.signing import split_note
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -132,10 +133,8 @@ def test_tidying_prefers_what_others_attested(log: CustodyLog, tmp_path: Path) -
         kept = store.keep(log.checkpoint(), log.size, T + hour * EVERY)
         found.append(kept)
         if hour in (2, 3):
-            note = store.path(kept).read_text()
-            line = signer.sign(split_note(note)[0]).rpartition("\n\n")[2]
-            store.path(kept).write_text(note + line)
-    store.path(found[4], ".tsr").write_bytes(b"")
+            store.add_cosignature(kept, cosign(signer, split_note(store.note(kept))[0], T))
+    store.add_timestamp(found[4], b"token")
     newest = store.keep(log.checkpoint(), log.size, T + 4 * DAY)
     store.tidy(T + DAY)
     assert len(store.all()) == 7
