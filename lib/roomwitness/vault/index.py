@@ -225,7 +225,7 @@ class Index:
             )
 
     def segments(self, recording_id: str) -> list[Segment]:
-        """A recording's segments in order of time."""
+        """A recording's segments as they were recorded: our clock may have been set back between."""
         return [
             Segment(
                 id=row[0],
@@ -249,7 +249,7 @@ class Index:
             for row in self.rows(
                 "SELECT segment.*, offset_start, drift_ppm, uncertainty, source, host_steps"
                 " FROM segment LEFT JOIN segment_clock ON segment = id"
-                " WHERE recording = ? ORDER BY start",
+                " WHERE recording = ? ORDER BY segment.rowid",
                 recording_id,
             )
         ]

@@ -290,3 +290,13 @@ def test_what_clocks_did_is_kept_counted_and_goes_with_its_recording(
     erase_meeting(vault, meeting(), T, "G-7")
     found = inspect(place.root / "vault")
     assert found["segment_clock"] == found["clock_event"] == []
+
+
+def test_segments_stay_in_the_order_of_recording_when_our_clock_is_set_back(vault: Vault) -> None:
+    recording = begin(vault)
+    for start in (T, T + timedelta(minutes=1), T - timedelta(minutes=5)):
+        writer = vault.segment_writer(recording.id, start)
+        writer.write(MEDIA)
+        writer.close(replace(summary(), start=start, end=start + timedelta(minutes=1)))
+    starts = [segment.start for segment in vault.segments(recording.id)]
+    assert starts == [T, T + timedelta(minutes=1), T - timedelta(minutes=5)]
