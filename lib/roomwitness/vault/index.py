@@ -225,7 +225,7 @@ class Index:
             )
 
     def segments(self, recording_id: str) -> list[Segment]:
-        """A recording's segments as they were recorded: our clock may have been set back between."""
+        """A recording's segments in their order, whatever our clock was set to between."""
         return [
             Segment(
                 id=row[0],
