@@ -24,6 +24,7 @@ CONF_AUDIO: Final = "audio"
 CONF_PROFILE: Final = "profile"
 SECTION_CONNECTION: Final = "connection"
 CONF_TRANSPORT: Final = "transport"
+CONF_TUNNEL_PORT: Final = "tunnel_port"
 CONF_FINGERPRINT: Final = "fingerprint"
 
 CONF_INPUTS: Final = "inputs"

@@ -24,6 +24,7 @@ from .const import (
     CONF_QUOTA,
     CONF_STREAM_URL,
     CONF_TRANSPORT,
+    CONF_TUNNEL_PORT,
     CONF_TWO_PEOPLE,
     SECTION_CONNECTION,
     SECTION_LEGAL_FILE,
@@ -72,6 +73,7 @@ def stream_source(data: Mapping[str, Any]) -> StreamSource:
         data.get(CONF_AUDIO, False),
         Transport(connection.get(CONF_TRANSPORT, Transport.AUTOMATIC)),
         data.get(CONF_FINGERPRINT),
+        connection.get(CONF_TUNNEL_PORT),
     )
 
 

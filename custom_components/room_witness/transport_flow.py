@@ -6,11 +6,24 @@ from typing import Any
 import probatio as vol
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers.selector import SelectSelector, SelectSelectorConfig, SelectSelectorMode
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
 
 from roomwitness.capture import CertificateChanged, CertificateUnknown, Transport
 
-from .const import CONF_FINGERPRINT, CONF_STREAM_URL, CONF_TRANSPORT, SECTION_CONNECTION
+from .const import (
+    CONF_FINGERPRINT,
+    CONF_STREAM_URL,
+    CONF_TRANSPORT,
+    CONF_TUNNEL_PORT,
+    SECTION_CONNECTION,
+)
 
 type Resume = Callable[[], Awaitable[SubentryFlowResult]]
 
@@ -21,9 +34,18 @@ _TRANSPORT = SelectSelector(
         mode=SelectSelectorMode.DROPDOWN,
     )
 )
+_PORT = vol.All(
+    NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
+    vol.Coerce(int),
+)
 CONNECTION: dict[Any, Any] = {
     vol.Optional(SECTION_CONNECTION): section(
-        vol.Schema({vol.Required(CONF_TRANSPORT, default=Transport.AUTOMATIC.value): _TRANSPORT}),
+        vol.Schema(
+            {
+                vol.Required(CONF_TRANSPORT, default=Transport.AUTOMATIC.value): _TRANSPORT,
+                vol.Optional(CONF_TUNNEL_PORT): _PORT,
+            }
+        ),
         {"collapsed": True},
     )
 }

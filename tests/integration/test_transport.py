@@ -16,6 +16,7 @@ from custom_components.room_witness.repairs import async_create_fix_flow
 from roomwitness.capture import CaptureHost
 from tests.camera import Camera, CameraConfig
 from tests.peers.certificates import Certificate, make
+from tests.peers.gateway import Gateway
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
 from .test_flows import Subentries
@@ -255,3 +256,30 @@ async def test_the_repair_of_a_certificate_that_needs_no_answer(
     assert result["reason"] == "camera_gone"
     assert (await asked())["reason"] == "camera_gone"
     await hass.async_block_till_done()
+
+
+async def test_a_camera_behind_an_http_tunnel(
+    hass: HomeAssistant, make_site: MakeSite, calendar: str, camera: Camera
+) -> None:
+    entry = await make_site()
+    flow = Subentries(hass, entry, "camera")
+    await flow.start()
+    await flow.go(next_step_id="stream")
+    told = {"stream_url": camera.url, **WORD}
+    async with Gateway(camera.rtsp.port) as gate:
+        wrong = {"transport": "http", "tunnel_port": camera.onvif.port}
+        result = await flow.go(**told, connection=wrong)
+        assert result["errors"] == {"base": "transport_refused"}
+        right = {"transport": "http", "tunnel_port": gate.port}
+        result = await flow.go(**told, connection=right)
+        assert result["step_id"] == "details"
+        await flow.go(name="Hall", audio=False)
+        (subentry_id,) = entry.subentries
+        assert entry.subentries[subentry_id].data["connection"] == right
+        hass.config_entries.async_add_subentry(entry, room_subentry(cameras=[subentry_id]))
+        await hass.async_block_till_done()
+        await switch(hass, "turn_on")
+        await until(hass, lambda: entry.runtime_data.witness.status("room1").bytes > 0)
+        assert gate.gets == 2  # To look at it, and to record.
+        assert issues(hass) == set()
+        await switch(hass, "turn_off")

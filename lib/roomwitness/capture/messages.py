@@ -73,14 +73,7 @@ def head(buffer: bytearray, at: int, end: int) -> Head | None:
         if end - at > MAX_HEAD:
             raise StreamProtocolError("a header without end")
         return None
-    first, *lines = _LINE_END.split(bytes(buffer[at : found.start()]).decode("utf-8", "replace"))
-    headers: list[tuple[str, str]] = []
-    for line in lines:
-        if line[:1] in (" ", "\t") and headers:  # Folded (RFC 822, 3.1.1).
-            headers[-1] = headers[-1][0], f"{headers[-1][1]} {line.strip()}"
-        else:
-            name, _, value = line.partition(":")
-            headers.append((name.strip().lower(), value.strip()))
+    first, headers = _lines(buffer, at, found.start())
     values = dict(headers)
     size = number(values.get("content-length", "0"))
     if size > MAX_BODY:
@@ -92,6 +85,37 @@ def head(buffer: bytearray, at: int, end: int) -> Head | None:
     method = None if protocol.startswith("RTSP/") else protocol
     status = number(words[1]) if method is None and len(words) > 1 else 0
     return Head(found.end(), method, status, tuple(headers), size, values.get("cseq"))
+
+
+def web(buffer: bytearray) -> tuple[Response, int] | None:
+    """Read the head of an HTTP answer, and where its body begins; None if it is not whole yet.
+
+    Raises:
+        StreamProtocolError: it is none, or it has no end.
+    """
+    found = _HEAD_END.search(buffer)
+    if found is None:
+        if len(buffer) > MAX_HEAD or not b"HTTP/".startswith(buffer[:5].upper()):
+            raise StreamProtocolError("not an answer of a web server")
+        return None
+    first, headers = _lines(buffer, 0, found.start())
+    words = first.split()
+    if len(words) < 2 or not words[0].upper().startswith("HTTP/"):
+        raise StreamProtocolError("not an answer of a web server")
+    return Response(number(words[1]), tuple(headers), b""), found.end()
+
+
+def _lines(buffer: bytearray, at: int, stop: int) -> tuple[str, list[tuple[str, str]]]:
+    """The start line and the headers."""
+    first, *lines = _LINE_END.split(bytes(buffer[at:stop]).decode("utf-8", "replace"))
+    headers: list[tuple[str, str]] = []
+    for line in lines:
+        if line[:1] in (" ", "\t") and headers:  # Folded (RFC 822, 3.1.1).
+            headers[-1] = headers[-1][0], f"{headers[-1][1]} {line.strip()}"
+        else:
+            name, _, value = line.partition(":")
+            headers.append((name.strip().lower(), value.strip()))
+    return first, headers
 
 
 def number(text: str) -> int:

@@ -8,7 +8,7 @@ from typing import Self
 from roomwitness.auth import Authorizer, choose
 from roomwitness.errors import WitnessError
 
-from . import sdp, tls
+from . import sdp, tls, tunnel
 from .errors import (
     CameraAuthFailed,
     CameraUnreachable,
@@ -66,13 +66,17 @@ class RtspClient:
             CameraUnreachable: refused, or not within ``timeout_s``.
             StreamUnsupported: not an RTSP address.
             TlsFailed, CertificateUnknown, CertificateChanged: over TLS (tls.py).
+            CameraAuthFailed, TransportRefused: by the tunnel (tunnel.py).
         """
         endpoint = source.endpoint()
         try:
             async with asyncio.timeout(timeout_s):
-                _, transport = await tls.connect(
-                    endpoint, endpoint.port, lambda: RtspTransport(packet)
-                )
+                if endpoint.tunnel_port is not None:
+                    transport = await tunnel.connect(endpoint, endpoint.tunnel_port, packet)
+                else:
+                    _, transport = await tls.connect(
+                        endpoint, endpoint.port, lambda: RtspTransport(packet)
+                    )
         except TimeoutError:
             raise CameraUnreachable from None
         return cls(endpoint, transport, timeout_s)

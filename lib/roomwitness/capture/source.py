@@ -8,14 +8,19 @@ from .errors import StreamUnsupported, TransportInsecure
 
 # By scheme (RFC 7826, 4.2: 322 for TLS).
 _DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
+_TUNNEL_PORTS = {"rtsp": 80, "rtsps": 443}
 
 
 class Transport(StrEnum):
-    """How the media comes; ``AUTOMATIC`` is TCP, or UDP where the camera refuses TCP."""
+    """How the media comes; ``AUTOMATIC`` is TCP, or UDP where the camera refuses TCP.
+
+    ``HTTP`` is TCP in a tunnel (tunnel.py).
+    """
 
     AUTOMATIC = "automatic"
     TCP = "tcp"
     UDP = "udp"
+    HTTP = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class StreamSource:
 
     ``audio`` is a switch of its own, off unless there is a reason for sound. ``fingerprint`` pins
     the certificate of an ``rtsps`` address: SHA-256 in hexadecimal pairs (``tls.fingerprint``).
+    ``tunnel_port`` is where the HTTP tunnel is, if not at 80 (443 with TLS).
     """
 
     url: str = field(repr=False)
@@ -32,6 +38,7 @@ class StreamSource:
     audio: bool = False
     transport: Transport = Transport.AUTOMATIC
     fingerprint: str | None = field(default=None, repr=False)
+    tunnel_port: int | None = None
 
     def endpoint(self) -> Endpoint:
         """Split the address.
@@ -54,12 +61,18 @@ class StreamSource:
         word = self.password if self.password is not None else unquote(parts.password or "")
         place = f"[{host}]" if ":" in host else host
         uri = urlunsplit((parts.scheme, f"{place}:{port}", parts.path, parts.query, ""))
-        return Endpoint(host, port, uri, name, word, tls, self.fingerprint)
+        tunnel = None
+        if self.transport is Transport.HTTP:
+            tunnel = self.tunnel_port or _TUNNEL_PORTS[parts.scheme]
+        return Endpoint(host, port, uri, name, word, tls, self.fingerprint, tunnel)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Endpoint:
-    """A split address; ``uri`` is what RTSP requests name, without credentials."""
+    """A split address; ``uri`` is what RTSP requests name, without credentials.
+
+    ``tunnel_port`` is None without a tunnel.
+    """
 
     host: str
     port: int
@@ -68,6 +81,12 @@ class Endpoint:
     password: str
     tls: bool = False
     fingerprint: str | None = None
+    tunnel_port: int | None = None
+
+    @property
+    def entrance(self) -> int:
+        """The port to connect to: the tunnel's, if there is one."""
+        return self.tunnel_port or self.port
 
     def unpinned(self) -> Endpoint:
         """The same, so that only a chain of trust counts."""

@@ -94,7 +94,7 @@ async def presented(source: StreamSource, timeout_s: float = 10.0) -> str | None
     endpoint = source.endpoint()
     try:
         async with asyncio.timeout(timeout_s):
-            transport, _ = await connect(endpoint.unpinned(), endpoint.port, asyncio.Protocol)
+            transport, _ = await connect(endpoint.unpinned(), endpoint.entrance, asyncio.Protocol)
     except CertificateUnknown as err:
         return err.placeholders["fingerprint"]
     except TimeoutError:

@@ -59,7 +59,8 @@ async def test_every_access_unit_of_gstreamer_over_tls(film: _media.Film, own: C
     ):
         source = StreamSource(url.replace("/cam", "/loop"), "staff", "p:w")
         assert await presented(source) == own.fingerprint
-        run = Run(replace(source, fingerprint=own.fingerprint), segment_seconds=2.0)
+        pinned = replace(source, fingerprint=own.fingerprint)
+        run = Run(pinned, segment_seconds=2.0, timeouts=SLOW)
         await run.segments(2)
         sink = await run.stop()
     assert unbroken(film, sink)

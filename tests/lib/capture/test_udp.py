@@ -50,7 +50,7 @@ async def test_every_access_unit_of_a_server_that_has_only_udp(
 ) -> None:
     with gstreamer(fps=film.fps, loop=film.folder, udp_only=True) as (url, _):
         source = StreamSource(url.replace("/cam", "/loop"), transport=transport)
-        run = Run(source, segment_seconds=2.0)
+        run = Run(source, segment_seconds=2.0, timeouts=SLOW)
         await run.segments(2)
         sink = await run.stop()
     assert unbroken(film, sink)
