@@ -21,7 +21,8 @@ from roomwitness.custody import (
     witnessed,
 )
 from roomwitness.errors import WitnessError
-from roomwitness.vault.age import parse_identity
+from roomwitness.terminal import Terminal
+from roomwitness.vault.age import AnyIdentity, parse_custodian
 from roomwitness.vault.check import Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
@@ -126,7 +127,7 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
 
 
 def _export(args: argparse.Namespace) -> int:
-    identity = parse_identity(_identity_line(args.identity.read_text()))
+    identity = _custodian(args.identity)
     found, closed = export_identities(args.held, identity)
     for recording_id, text in sorted(found.items()):
         print(f"# recording {recording_id}\n{text}")
@@ -141,7 +142,7 @@ def _rewrap(args: argparse.Namespace) -> int:
 
     identity = None
     if args.identity is not None:
-        identity = parse_identity(_identity_line(args.identity.read_text()))
+        identity = _custodian(args.identity)
     found = rewrap(
         _places(args),
         args.keys or args.vault.parent / "keys" / "site.json",
@@ -162,7 +163,7 @@ def _recover(args: argparse.Namespace) -> int:
     from roomwitness.witness.offline import recover
 
     keys_file = args.keys or args.vault.parent / "keys" / "site.json"
-    identity = parse_identity(_identity_line(args.identity.read_text()))
+    identity = _custodian(args.identity)
     found, left = recover(_places(args), keys_file, identity, datetime.now(UTC))
     for each in found:
         print(f"made whole: {each.recording_id}/{each.segment_id}, {each.bytes} bytes")
@@ -170,10 +171,14 @@ def _recover(args: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _identity_line(text: str) -> str:
-    """The identity in an age identity file: its first line that is no comment."""
-    lines = (line.strip() for line in text.splitlines())
-    return next((line for line in lines if line and not line.startswith("#")), "")
+def _custodian(path: Path) -> AnyIdentity:
+    """The identity in an age identity file: its first line that is no comment.
+
+    That of a plugin asks at the terminal for what the plugin wants: a PIN, a touch.
+    """
+    lines = (line.strip() for line in path.read_text().splitlines())
+    text = next((line for line in lines if line and not line.startswith("#")), "")
+    return parse_custodian(text, Terminal())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.room_witness import paths
+from roomwitness.cli import main
 from roomwitness.vault import age as ours
 from roomwitness.vault.keys import KeyStore
 from roomwitness.witness import SiteKeys, StoredKeys
@@ -120,7 +121,11 @@ async def test_a_site_begins_with_a_post_quantum_custodian(
 
 
 async def test_a_token_needs_nothing_on_the_server(
-    hass: HomeAssistant, entry: MockConfigEntry, tmp_path: Path
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     flow = Flow(hass, entry)
     await flow.start("custodian_own")
@@ -130,6 +135,21 @@ async def test_a_token_needs_nothing_on_the_server(
     recording = await evidence(hass)
     assert await hass.async_add_executor_job(opened_by_token, hass, recording, tmp_path)
     assert issue_ids(hass) == set()
+
+    # The command is a client of the token's plugin too.
+    token = tmp_path / "token.txt"
+    token.write_text(f"# made by the token's plugin\n{age.TAGTEST_IDENTITY}\n")
+    monkeypatch.setenv("PATH", f"{age.folder()}{os.pathsep}{os.environ['PATH']}")
+    assert await hass.async_add_executor_job(exported, hass, token, capsys) == [recording]
+    other = ours.generate_identity()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    vault = hass.config.path("room_witness", "vault")
+    words = ["rewrap", "--vault", vault, "--ephemeral", str(paths.ephemeral_dir(hass))]
+    words += ["--held", str(paths.held_dir(hass)), "--identity", str(token)]
+    words += ["--add", str(other.recipient)]
+    assert await hass.async_add_executor_job(main, words) == 0
+    found = await hass.async_add_executor_job(exported, hass, written(tmp_path, str(other)), capsys)
+    assert found == [recording]
 
 
 async def test_a_plugin_that_goes_is_told_and_its_wraps_are_made_up_for(

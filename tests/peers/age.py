@@ -10,6 +10,8 @@ _UNPACKED = Path(__file__).parents[2] / ".tools" / "age" / "usr" / "bin"
 # The test plugin's one key (age, tag/internal/age-plugin-tagtest): opened by ``age -d -j tagtest``.
 TAGTEST = "age1tag1qwe0kafsjrar4txm6heqnhpfuggzr0gvznz7fvygxrlq90u5mq2pysxtw6h"
 
+TAGTEST_IDENTITY = "AGE-PLUGIN-TAGTEST-1CXM4UC"
+
 
 def folder() -> Path:
     """Where that age and its plugins are."""

@@ -47,7 +47,7 @@ def inspect(vault: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def export_identities(
-    held: Path, custodian: age.KnownIdentity
+    held: Path, custodian: age.AnyIdentity
 ) -> tuple[dict[str, str], frozenset[str]]:
     """Identity of each held recording by its id, for ``age -d -i``; and those it does not open.
 

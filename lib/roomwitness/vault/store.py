@@ -325,7 +325,7 @@ class Vault:
         """Whether the recording can still be read: by the site, or a sealed one by a custodian."""
         return self._ephemeral.get(recording_id) is not None
 
-    def export_identities(self, meeting_id: str, custodian: age.KnownIdentity) -> dict[str, str]:
+    def export_identities(self, meeting_id: str, custodian: age.AnyIdentity) -> dict[str, str]:
         """Each recording's identity, opened by a custodian: for ``age -d -i``.
 
         Raises:

@@ -117,7 +117,7 @@ class Wrapping:
         self._held = held
         self.ring = ring
         # A custodian's identity, lent while Home Assistant is stopped.
-        self.lent: age.KnownIdentity | None = None
+        self.lent: age.AnyIdentity | None = None
 
     def identity(self, recording_id: str) -> age.KnownIdentity:
         """The recording's identity, opened by the site's key, or the one that was lent.
@@ -139,7 +139,7 @@ class Wrapping:
                 return _opened(wraps.files[holder], identity)
         raise KeyMissing("the recording's key is wrapped for another site key")
 
-    def by_custodian(self, recording_id: str, custodian: age.KnownIdentity) -> age.KnownIdentity:
+    def by_custodian(self, recording_id: str, custodian: age.AnyIdentity) -> age.KnownIdentity:
         """The recording's identity, opened by a custodian.
 
         Raises:
@@ -256,5 +256,5 @@ class _Batch:
         )
 
 
-def _opened(file: bytes, identity: age.KnownIdentity) -> age.KnownIdentity:
+def _opened(file: bytes, identity: age.AnyIdentity) -> age.KnownIdentity:
     return age.parse_identity(age.decrypt(file, [identity]).decode())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from roomwitness.custody import CustodyLog, SiteSigner
 from roomwitness.vault import Recovered, Vault
-from roomwitness.vault.age import KnownIdentity, generate_identity, parse_recipient
+from roomwitness.vault.age import AnyIdentity, KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.check import Places
 from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
@@ -27,7 +27,7 @@ from .ledger import Ledger
 def rewrap(
     places: Places,
     keys_file: Path,
-    identity: KnownIdentity | None,
+    identity: AnyIdentity | None,
     add: Sequence[str],
     retire: Sequence[str],
     now: datetime,
@@ -76,7 +76,7 @@ def rewrap(
 
 
 def recover(
-    places: Places, keys_file: Path, identity: KnownIdentity, now: datetime
+    places: Places, keys_file: Path, identity: AnyIdentity, now: datetime
 ) -> tuple[Sequence[Recovered], int]:
     """Make whole the segments that a kill left open; what was, and how many recordings are left.
 
@@ -127,7 +127,7 @@ def _signer(stored: StoredKeys) -> SiteSigner:
 
 
 def _carry_out(
-    wrapping: Wrapping, identity: KnownIdentity | None, log: CustodyLog | None, now: datetime
+    wrapping: Wrapping, identity: AnyIdentity | None, log: CustodyLog | None, now: datetime
 ) -> Rewrapped:
     opened = None if identity is None else _opener(wrapping, identity)
     result = wrapping.rewrap(opened)
@@ -139,7 +139,7 @@ def _carry_out(
     return result
 
 
-def _opener(wrapping: Wrapping, identity: KnownIdentity) -> Opener:
+def _opener(wrapping: Wrapping, identity: AnyIdentity) -> Opener:
     def opened(recording_id: str) -> KnownIdentity | None:
         try:
             return wrapping.by_custodian(recording_id, identity)
