@@ -31,6 +31,11 @@ class CameraBinarySensorDescription(BinarySensorEntityDescription):
     is_on_fn: Callable[[CameraState, Mapping[str, Any]], bool | None]
 
 
+PROBLEM = BinarySensorEntityDescription(
+    key="problem",
+    device_class=BinarySensorDeviceClass.PROBLEM,
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
 CONNECTED = CameraBinarySensorDescription(
     key="events",
     translation_key="events",
@@ -88,6 +93,7 @@ def async_follow_cameras(
     """Have what each camera has: one may be given inputs later, or lose its panic button."""
     site, registry = entry.runtime_data, er.async_get(hass)
     added: set[str] = set()
+    troubles: set[str] = set()
 
     @callback
     def follow(camera_id: str) -> None:
@@ -102,10 +108,13 @@ def async_follow_cameras(
                 added.discard(known.unique_id)
         new = {key: each for key, each in described.items() if key not in added}
         added.update(new)
-        add_entities(
-            [CameraBinarySensor(site, camera_id, each) for each in new.values()],
-            config_subentry_id=camera_id,
-        )
+        entities: list[BinarySensorEntity] = [
+            CameraBinarySensor(site, camera_id, each) for each in new.values()
+        ]
+        if camera_id not in troubles:
+            troubles.add(camera_id)
+            entities.append(CameraProblem(site, camera_id))
+        add_entities(entities, config_subentry_id=camera_id)
 
     site.async_on_camera(follow)
 
@@ -158,3 +167,28 @@ class CameraBinarySensor(BinarySensorEntity):
     def _async_changed(self, camera_id: str) -> None:
         if camera_id == self.camera_id:
             self.async_write_ha_state()
+
+
+class CameraProblem(BinarySensorEntity):
+    """Whether something is wrong with the camera; the repairs say what. Every camera has it."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+    entity_description = PROBLEM
+
+    def __init__(self, site: Site, camera_id: str) -> None:
+        self.site = site
+        self.camera_id = camera_id
+        self._attr_unique_id = f"{camera_id}_{PROBLEM.key}"
+        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, camera_id)})
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        """Whether it is in trouble in any of its rooms."""
+        return self.camera_id in self.site.troubled_cameras
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow what is wrong."""
+        self.async_on_remove(self.site.async_watch_cameras(self.async_write_ha_state))

@@ -4,7 +4,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_CALENDAR, CONF_CAMERAS, CONF_LAMP
+from .const import CONF_CALENDAR, CONF_CAMERAS, CONF_LAMP, CONF_LAMP_RELAY
 from .rooms import camera_subentries, room_subentries
 from .site import WitnessConfigEntry
 
@@ -24,6 +24,7 @@ async def async_get_config_entry_diagnostics(
                 "cameras_configured": len(subentry.data.get(CONF_CAMERAS, ())),
                 "calendar_bound": CONF_CALENDAR in subentry.data,
                 "lamp": CONF_LAMP in subentry.data,
+                "lamp_relay": CONF_LAMP_RELAY in subentry.data,
                 "evidence_held": status.evidence_held,
                 "overdue": status.overdue,
                 "segments": status.segments,

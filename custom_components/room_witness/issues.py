@@ -55,6 +55,11 @@ def async_show(hass: HomeAssistant, entry: WitnessConfigEntry, problems: Iterabl
             _create(hass, issue_id, problem.key, placeholders, _data(problem))
 
 
+def cameras_of(problems: Iterable[Problem]) -> frozenset[str]:
+    """Ids of the cameras that something is wrong with."""
+    return frozenset(p.camera_id for p in problems if p.camera_id is not None)
+
+
 def _id(problem: Problem) -> str:
     parts = (problem.key, problem.room_id, problem.camera_id, problem.hold_id)
     return "_".join(part for part in parts if part is not None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.const import (
     ATTR_ENTITY_ID,
+    CONF_HOST,
     SERVICE_TURN_OFF,
     SERVICE_TURN_ON,
     STATE_OFF,
@@ -17,8 +18,10 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_state_change_event
 
+from roomwitness.onvif import Connection, OnvifError, io
+
 from .const import CONF_LAMP
-from .rooms import room_subentries
+from .rooms import camera_subentries, onvif_source, relay_lamp, room_subentries
 
 if TYPE_CHECKING:
     from .site import Site, WitnessConfigEntry
@@ -86,6 +89,13 @@ class Lamps:
         ]
         return True if True in known else None if None in known else False
 
+    def _tell(self, lamp: str, *, failed: bool | None) -> None:
+        """Have its rooms say that it could not be switched on or off; None: it shows what is."""
+        for room_id in tuple(self._recording):
+            room = room_subentries(self._site.entry).get(room_id)
+            if room is not None and room.data.get(CONF_LAMP) == lamp:
+                self._site.witness.lamps.failed(room_id, on=failed)
+
     @callback
     def _async_state_changed(self, event: Event[EventStateChangedData]) -> None:
         self._async_follow(event.data["entity_id"])
@@ -100,12 +110,16 @@ class Lamps:
     def _async_show(self, lamp: str, *, on: bool) -> None:
         state = self._site.hass.states.get(lamp)
         if state is None or state.state == STATE_UNAVAILABLE:
-            return  # It tells us when it is there.
+            # It tells us when it is there; at a start it may only not be loaded yet.
+            if self._site.hass.is_running:
+                self._tell(lamp, failed=on or None)
+            return
         # A lamp that does not say how it is has to be believed.
         shown = {STATE_ON: True, STATE_OFF: False}.get(state.state, self._sent.get(lamp))
         if shown is on:
             self._sent[lamp] = on
             self._left.discard(lamp)
+            self._tell(lamp, failed=None)
             return
         if lamp in self._switching:
             return  # We look again when that is done.
@@ -121,9 +135,11 @@ class Lamps:
             if lamp not in self._failed:  # The next change, or the next minute, tries again.
                 _LOGGER.warning("The lamp %s could not be switched: %s", lamp, err)
             self._failed.add(lamp)
+            self._tell(lamp, failed=on)
         else:
             self._failed.discard(lamp)
             self._sent[lamp] = on
+            self._tell(lamp, failed=None)
         finally:
             self._switching.discard(lamp)
         if lamp not in self._failed and self._wanted(lamp) is not on:
@@ -132,7 +148,16 @@ class Lamps:
 
 async def async_put_out(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
     """The site is removed: nothing records, and nobody will look after its lamps any more."""
+    cameras = camera_subentries(entry)
     for room in room_subentries(entry).values():
+        relay = relay_lamp(room.data)
+        camera = cameras.get(relay.camera_id) if relay is not None else None
+        if relay is not None and camera is not None and CONF_HOST in camera.data:
+            try:
+                async with Connection(onvif_source(camera.data)) as device:
+                    await io.set_relay(device, relay.token, active=False)
+            except OnvifError as err:
+                _LOGGER.warning("A lamp on a camera could not be switched: %s", err.key)
         lamp = room.data.get(CONF_LAMP)
         if lamp is None or (state := hass.states.get(lamp)) is None or state.state != STATE_ON:
             continue

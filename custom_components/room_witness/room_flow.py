@@ -33,6 +33,7 @@ from .const import (
     CONF_HOLD_PERIOD,
     CONF_LAG,
     CONF_LAMP,
+    CONF_LAMP_RELAY,
     CONF_LEAD,
     CONF_PRE_ROLL,
     CONF_PREFLIGHT_LEAD,
@@ -41,7 +42,7 @@ from .const import (
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
 )
-from .rooms import camera_subentries, room_subentries
+from .rooms import camera_subentries, relay_options, room_subentries
 
 _DURATION = DurationSelector(DurationSelectorConfig(enable_day=True))
 _TIMES = {
@@ -108,9 +109,10 @@ class RoomFlow(ConfigSubentryFlow):
             subentry = self._get_reconfigure_subentry()
             suggested = {CONF_NAME: subentry.title, **subentry.data}
         options = [SelectOptionDict(value=key, label=s.title) for key, s in cameras.items()]
+        relays = relay_options(self._get_entry())
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(_schema(options), suggested),
+            data_schema=self.add_suggested_values_to_schema(_schema(options, relays), suggested),
             errors=errors,
         )
 
@@ -133,7 +135,7 @@ class RoomFlow(ConfigSubentryFlow):
         return errors
 
 
-def _schema(cameras: list[SelectOptionDict]) -> vol.Schema:
+def _schema(cameras: list[SelectOptionDict], relays: dict[str, str]) -> vol.Schema:
     times = {vol.Required(name, default=default): _DURATION for name, default in _TIMES.items()}
     legal = {vol.Optional(name, default=""): TextSelector() for name in _LEGAL_FILE}
     return vol.Schema(
@@ -151,6 +153,7 @@ def _schema(cameras: list[SelectOptionDict]) -> vol.Schema:
             vol.Optional(CONF_LAMP): EntitySelector(
                 EntitySelectorConfig(domain=["light", "switch", "input_boolean"])
             ),
+            **(_relay(relays) if relays else {}),
             vol.Optional(CONF_QUOTA): NumberSelector(
                 NumberSelectorConfig(
                     min=1, step=1, unit_of_measurement="GB", mode=NumberSelectorMode.BOX
@@ -161,3 +164,10 @@ def _schema(cameras: list[SelectOptionDict]) -> vol.Schema:
             vol.Required(SECTION_LEGAL_FILE): section(vol.Schema(legal), {"collapsed": False}),
         }
     )
+
+
+def _relay(relays: dict[str, str]) -> dict[Any, Any]:
+    """A lamp that is wired to a camera, where some camera has a relay."""
+    options = [SelectOptionDict(value=key, label=label) for key, label in relays.items()]
+    config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
+    return {vol.Optional(CONF_LAMP_RELAY): SelectSelector(config)}

@@ -10,7 +10,7 @@ from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNA
 from roomwitness.capture import StreamSource, Transport
 from roomwitness.onvif import OnvifSource
 from roomwitness.policy.words import RoomPolicy
-from roomwitness.witness import CameraConfig, LegalFile, PanicInput, RoomConfig
+from roomwitness.witness import CameraConfig, LegalFile, PanicInput, RelayLamp, RoomConfig
 
 from .const import (
     CONF_AUDIO,
@@ -18,10 +18,12 @@ from .const import (
     CONF_CAMERAS,
     CONF_ERASE_AT_REVIEW,
     CONF_FINGERPRINT,
+    CONF_LAMP_RELAY,
     CONF_PANIC_INPUT,
     CONF_PANIC_WHEN,
     CONF_PRE_ROLL,
     CONF_QUOTA,
+    CONF_RELAYS,
     CONF_STREAM_URL,
     CONF_TRANSPORT,
     CONF_TUNNEL_PORT,
@@ -60,7 +62,23 @@ def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig
         legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
         calendar_bound=CONF_CALENDAR in subentry.data,
         quota_bytes=round(quota * 1e9) if (quota := subentry.data.get(CONF_QUOTA)) else None,
+        lamp=relay_lamp(subentry.data),
     )
+
+
+def relay_lamp(room: Mapping[str, Any]) -> RelayLamp | None:
+    """The relay output that is a room's lamp, kept as the camera's id, a colon and its token."""
+    camera_id, _, token = room.get(CONF_LAMP_RELAY, "").partition(":")
+    return RelayLamp(camera_id, token) if token else None
+
+
+def relay_options(entry: ConfigEntry[Any]) -> dict[str, str]:
+    """What a room may choose as its lamp: the relays that its cameras had, and their names."""
+    return {
+        f"{camera_id}:{token}": f"{camera.title}: {token}"
+        for camera_id, camera in camera_subentries(entry).items()
+        for token in camera.data.get(CONF_RELAYS, ())
+    }
 
 
 def stream_source(data: Mapping[str, Any]) -> StreamSource:

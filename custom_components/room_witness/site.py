@@ -54,6 +54,8 @@ class Site:
         self._watchers: dict[str | None, list[Callable[[], None]]] = {}
         self._adders: list[Callable[[str], None]] = []
         self._camera_adders: list[Callable[[str], None]] = []
+        self._camera_watchers: list[Callable[[], None]] = []
+        self.troubled_cameras: frozenset[str] = frozenset()
         self._rooms: set[str] = set()
         self._stops: list[Callable[[], None]] = []
         self._stopped = False
@@ -160,6 +162,12 @@ class Site:
         watchers.append(watcher)
         return lambda: watchers.remove(watcher)
 
+    @callback
+    def async_watch_cameras(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call ``watcher`` when other cameras are in trouble; returns the way out."""
+        self._camera_watchers.append(watcher)
+        return lambda: self._camera_watchers.remove(watcher)
+
     def status(self, room_id: str) -> RoomStatus | None:
         """The room as it is now; None once it is removed."""
         return self.witness.status(room_id) if room_id in self._rooms else None
@@ -184,7 +192,12 @@ class Site:
 
     @callback
     def _async_show_issues(self) -> None:
-        issues.async_show(self.hass, self.entry, self.witness.problems())
+        problems = self.witness.problems()
+        issues.async_show(self.hass, self.entry, problems)
+        before, self.troubled_cameras = self.troubled_cameras, issues.cameras_of(problems)
+        if before != self.troubled_cameras:
+            for watcher in tuple(self._camera_watchers):
+                watcher()
 
     @callback
     def _async_register_devices(self) -> None:

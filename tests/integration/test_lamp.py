@@ -6,9 +6,11 @@ import pytest
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import Event, HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.room_witness.const import DOMAIN
 from tests.camera import Camera
 
 from .conftest import LAMP, MakeSite, camera_subentry, room_subentry, until
@@ -27,6 +29,10 @@ async def lamps(hass: HomeAssistant) -> None:
 async def turn(hass: HomeAssistant, lamp: str, *, on: bool) -> None:
     action = "turn_on" if on else "turn_off"
     await hass.services.async_call("input_boolean", action, {"entity_id": lamp}, blocking=True)
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    return {key for domain, key in ir.async_get(hass).issues if domain == DOMAIN}
 
 
 def switched(hass: HomeAssistant, lamp: str = LAMP) -> list[str]:
@@ -63,9 +69,11 @@ async def test_a_lamp_that_comes_late_is_shown_what_is(
     assert await async_setup_component(hass, "homeassistant", {})
     await make_site(camera_subentry(camera), room_subentry())
     await call(hass, "start")
+    await until(hass, lambda: "lamp_not_lit_room1" in issues(hass))
     helpers: dict[str, Any] = {"input_boolean": {"lamp": {}}}
     assert await async_setup_component(hass, "input_boolean", helpers)
     await until(hass, lambda: state(hass, LAMP) == "on")
+    await until(hass, lambda: issues(hass) == set())
 
 
 async def test_a_restart_in_mid_meeting_does_not_blink_it(
@@ -153,10 +161,14 @@ async def test_a_lamp_that_refuses_is_tried_again_and_told_once(
     await hass.async_block_till_done()
     entry.runtime_data._async_refresh()
     await until(hass, lambda: len(tries) > 1)
+    await until(hass, lambda: "lamp_not_lit_room1" in issues(hass))
+    assert state(hass, "binary_sensor.room_12_problem") == "on"
     assert caplog.text.count("could not be switched") == 1
     hass.services.async_register("homeassistant", "turn_off", broken)
     await call(hass, "stop")
+    await until(hass, lambda: "lamp_not_lit_room1" not in issues(hass))
     await turn(hass, LAMP, on=True)
+    await until(hass, lambda: "lamp_not_out_room1" in issues(hass))
     tries.clear()
     await hass.config_entries.async_remove(entry.entry_id)
     assert tries

@@ -148,7 +148,8 @@ async def test_a_camera_by_its_stream_alone_has_none_of_it(
     object.__setattr__(bare, "data", {k: v for k, v in bare.data.items() if k != "host"})
     entry = await make_site(bare, room_subentry())
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    assert not [e.entity_id for e in entities if e.config_subentry_id == "camera1"]
+    found = [e.entity_id for e in entities if e.config_subentry_id == "camera1"]
+    assert found == ["binary_sensor.door_camera_problem"]
     assert camera.signals.created == 0
 
 
@@ -185,3 +186,50 @@ async def test_the_camera_flow_asks_which_input_is_the_panic_button(
     await flow.go(panic_when="closed")
     assert "panic_input" not in entry.subentries[subentry.subentry_id].data
     await hass.async_block_till_done()
+
+
+async def test_a_lamp_wired_to_the_camera(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    """Chosen in the room's form; lit while it records; put out when the site is removed."""
+    bare = room_subentry(lamp_relay=None)
+    data = {key: value for key, value in bare.data.items() if key not in ("lamp", "lamp_relay")}
+    object.__setattr__(bare, "data", data)
+    entry = await make_site(camera_subentry(camera, relays=["relay1"]), bare)
+    flow = Subentries(hass, entry, "room")
+    result = await flow.start("room1")
+    options = result["data_schema"].schema["lamp_relay"].config["options"]
+    assert options == [{"value": "camera1:relay1", "label": "Door camera: relay1"}]
+    await flow.go(name="Room 12", pre_roll=0, lamp_relay="camera1:relay1", **data)
+    await hass.async_block_till_done()
+    relay = camera.signals.relays["relay1"]
+    await call(hass, "start")
+    await until(hass, lambda: relay.state == "active")
+    await camera.fault("refuse_relay")
+    await call(hass, "stop")
+    await until(hass, lambda: "lamp_not_out_room1" in issues(hass))
+    await call(hass, "start")
+    await until(hass, lambda: "lamp_not_lit_room1" in issues(hass))
+    assert state(hass, "binary_sensor.room_12_problem") == "on"
+    await camera.fault("refuse_relay", False)
+    await until(hass, lambda: not {i for i in issues(hass) if i.startswith("lamp")})
+    await until(hass, lambda: relay.state == "active")
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    assert relay.state == "active"
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert relay.state == "inactive"
+
+
+async def test_a_cameras_problem_is_on_its_device(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    await make_site(camera_subentry(camera), room_subentry())
+    problem = "binary_sensor.door_camera_problem"
+    assert state(hass, problem) == "off"
+    await camera.fault("refuse_rtsp")
+    await call(hass, "preflight")
+    await until(hass, lambda: state(hass, problem) == "on")
+    await camera.fault("accept_rtsp")
+    await call(hass, "preflight")
+    await until(hass, lambda: state(hass, problem) == "off")

@@ -13,6 +13,7 @@ from .config import RoomConfig
 from .errors import ReceiptNotFound, RoomNotFound
 from .holds import Holds
 from .keys import Keys
+from .lamps import Lamps
 from .ledger import Ledger
 from .listings import Listings
 from .outside import Outside
@@ -61,6 +62,10 @@ class Answers:
         )
         self.listings = Listings(vault, ledger, upkeep, clock)
         self.cameras = cameras
+        self.lamps = Lamps(
+            cameras.source, lambda camera_id: cameras.state(camera_id).relays, cameras.notify
+        )
+        cameras.subscribe(self.lamps.heard)
         self._clock = clock
         self._disk_problem: Problem | None = None
 
@@ -166,6 +171,7 @@ class Answers:
         )
         yield from self._preflight.problems(room.id)
         yield from self.cameras.problems(room)
+        yield from self.lamps.problems(room)
         yield from self.holds.problems(room.id, self._clock())
         yield from problems.of_cameras(room.id, self._watches.statuses(room.id))
         for meeting in self._ledger.of_room(room.id):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from roomwitness.errors import WitnessError
+from roomwitness.onvif import OnvifSource
 from roomwitness.policy.words import RUNNING
 
 from .camera_link import CameraLink, CameraState, Told
@@ -40,8 +41,9 @@ class Cameras:
     ) -> None:
         self._report = report
         self._rooms = rooms
-        self._notify = notify
+        self.notify = notify
         self._clock = clock
+        self._configured: dict[str, CameraConfig] = {}
         self._links: dict[str, CameraLink] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._presses: set[asyncio.Task[None]] = set()
@@ -51,7 +53,7 @@ class Cameras:
 
     def configure(self, cameras: Iterable[CameraConfig]) -> None:
         """Listen to these cameras and no others; what is unchanged is not interrupted."""
-        wanted = {camera.id: camera for camera in cameras}
+        wanted = self._configured = {camera.id: camera for camera in cameras}
         for camera_id, link in tuple(self._links.items()):
             new = wanted.get(camera_id)
             if new is None or (new.onvif, new.panic) != (link.camera.onvif, link.camera.panic):
@@ -83,6 +85,11 @@ class Cameras:
         """The camera as it is known now."""
         link = self._links.get(camera_id)
         return CameraState() if link is None else link.state
+
+    def source(self, camera_id: str) -> OnvifSource | None:
+        """Where the camera's ONVIF service is; None if it has none, or is gone."""
+        camera = self._configured.get(camera_id)
+        return None if camera is None else camera.onvif
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call ``listener(camera_id)`` after each change of a camera; returns the way out."""
@@ -119,7 +126,7 @@ class Cameras:
             listener(camera_id)
         if told is not Told.SEEN:
             for room_id in self._rooms_of(camera_id):
-                self._notify(room_id)
+                self.notify(room_id)
 
     def _rooms_of(self, camera_id: str) -> list[str]:
         return [
@@ -144,7 +151,7 @@ class Cameras:
             else:
                 self._unheld.pop((room_id, camera_id), None)
                 break
-        self._notify(room_id)
+        self.notify(room_id)
 
     async def log_tampering(self, ledger: Ledger, run: Callable[..., Awaitable[None]]) -> None:
         """Have the custody log say what happened in running meetings; ``run`` does disk work.

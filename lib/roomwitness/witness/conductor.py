@@ -160,6 +160,7 @@ class Witness(Answers):
             await asyncio.gather(self._ticker, return_exceptions=True)
             self._ticker = None
         await self.cameras.stop()
+        await self.lamps.stop()
         await self._preflight.stop()
         await self._scrub.stop()
         await self.outside.stop()
@@ -325,10 +326,13 @@ class Witness(Answers):
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""
         async with self._lock:
-            await self._upkeep.everything(self._clock())
-            await self.keys.again(self._clock())
-            await self.cameras.log_tampering(self._ledger, self._upkeep.run)
-            self._disk_problem = None
+            try:
+                await self._upkeep.everything(self._clock())
+                await self.keys.again(self._clock())
+                await self.cameras.log_tampering(self._ledger, self._upkeep.run)
+                self._disk_problem = None
+            finally:  # Whatever the disk does, the visitor is told.
+                self.lamps.sync(self._wishes.rooms, self._ledger.records)
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call ``listener(room_id)`` in the event loop after each change; returns the way out."""

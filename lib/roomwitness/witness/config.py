@@ -103,11 +103,20 @@ class CameraConfig:
     panic: PanicInput | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RelayLamp:
+    """A relay output of a camera, to which a recording lamp is wired."""
+
+    camera_id: str
+    token: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomConfig:
     """One room. ``calendar_bound`` says that bookings given to ``reconcile`` drive it.
 
-    ``quota_bytes`` is how much its recordings may take before no new meeting begins; None: no end.
+    ``lamp`` is on while it records; its camera need not be one of the room's. ``quota_bytes`` is
+    how much its recordings may take before no new meeting begins; None: no end.
     """
 
     id: str
@@ -116,3 +125,4 @@ class RoomConfig:
     legal_file: LegalFile
     calendar_bound: bool
     quota_bytes: int | None = None
+    lamp: RelayLamp | None = None

@@ -110,6 +110,10 @@ class Ledger:
         """The room's meetings that are not erased."""
         return tuple(m for m in self._meetings.values() if m.room_id == room_id)
 
+    def records(self, room_id: str) -> bool:
+        """Whether a meeting of the room is being recorded."""
+        return any(m.state is MeetingState.RECORDING for m in self.of_room(room_id))
+
     def of_room_with_past(self, room_id: str) -> tuple[Meeting, ...]:
         """The room's meetings, and those erased lately: what reconciliation must know."""
         past = tuple(m for m in self._past.values() if m.room_id == room_id)
