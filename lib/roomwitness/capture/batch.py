@@ -46,5 +46,6 @@ class Batch:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def close(self) -> None:
-        """No more of it."""
+        """No more of it: each byte wakes us again."""
         self._timer.cancel()
+        self._set(1)

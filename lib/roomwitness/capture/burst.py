@@ -9,10 +9,10 @@ from functools import lru_cache
 from struct import Struct
 from typing import Protocol, runtime_checkable
 
-# "$", channel, length (RFC 2326, 10.12); then version, payload type, sequence, time, source.
+# "$", channel, length (RFC 2326, 10.12); then flags, payload type, sequence, time, source.
 FRAMING = 4
 RTP = 12
-RTP_HEAD = Struct(">BBHII")
+HEAD = Struct(">BBHBBHII")
 
 
 @runtime_checkable
@@ -37,15 +37,15 @@ def _form(size: int, begins: int) -> Struct:
     return Struct(f">{FRAMING + 2}sH{alike}s{size - FRAMING - 4 - alike}s")
 
 
-def alike(view: memoryview, first: int, end: int, begins: bytes) -> list[bytes]:
-    """The pieces in the packets that follow the one framed at ``first`` in sequence, are whole
-    before ``end``, and are like it in all else: size, channel, marker, time, source."""
-    size = FRAMING + (view[first + 2] << 8 | view[first + 3])
-    at = first + size
+def alike(view: memoryview, first: int, at: int, end: int, begins: bytes) -> list[bytes]:
+    """The pieces in the packets from ``at`` on that follow the one before, framed at ``first``, in
+    sequence, are whole before ``end``, and are like it in all else: size, channel, marker, time,
+    source."""
+    size = at - first
     whole = (end - at) // size
     if whole < 1 or size <= FRAMING + RTP + len(begins):
         return []
-    head = bytes(view[first : first + 6])
+    head = view[first : first + 6]
     sequence = view[first + 6] << 8 | view[first + 7]
     rest = bytes(view[first + 8 : first + FRAMING + RTP]) + begins
     pieces: list[bytes] = []

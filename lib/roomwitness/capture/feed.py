@@ -104,10 +104,14 @@ class Feed:
             self._guard(lambda: to.metadata(time, document, track, pictures, now))
 
     def seal(self, cause: GapCause) -> None:
-        """Close what is open, unless the sink already failed; what follows is missing for this."""
+        """Close what is open, unless the sink already failed; what follows is missing for this.
+
+        What still comes until the connection is closed is not wanted.
+        """
         track, to = self._stream.video_track, self._to
         if track is not None and not self._broken and isinstance(to, Segmenter):
             self._guard(lambda: to.finish(track, cause))
+        self._broken = True
 
     def _guard(self, work: Callable[[], object]) -> None:
         try:

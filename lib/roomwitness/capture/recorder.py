@@ -296,6 +296,8 @@ class Recorder:
             except BaseException:
                 feed.seal(GapCause.RESTART)
                 raise
+            if reason is None:
+                await stream.drain()
             feed.seal(reason.cause if isinstance(reason, CaptureError) else GapCause.STALLED)
             if reason is not None:
                 raise reason

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
-from .burst import FRAMING, RTP, RTP_HEAD, Fragmented, alike
+from .burst import FRAMING, HEAD, RTP, Fragmented, alike
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
@@ -113,28 +113,42 @@ class Track:
         time = self._unwrap(int.from_bytes(view[start + 4 : start + 8]))
         self._depacketizer.push(view, body, end, time, second >= 0x80)
 
-    def burst(self, view: memoryview, first: int, end: int) -> int:
-        """Take the packets behind the interleaved one at ``first``, which ``rtp`` was given, as
-        long as they only go on with its NAL unit; how many they are.
+    def run(self, view: memoryview, at: int, end: int) -> int:
+        """Take interleaved packets from ``at`` on, as long as each is the next of this stream and
+        has nothing out of the ordinary; where it stopped.
 
         It does what ``rtp`` would do with each of them.
         """
-        fragmented = self._fragmented
-        if fragmented is None or end - first < FRAMING + RTP + 4:
-            return 0
-        flags, second, sequence, time, ssrc = RTP_HEAD.unpack_from(view, first + FRAMING)
-        if flags != 0x80 or second != self.payload_type:
-            return 0
-        if sequence != self._sequence or ssrc != self._ssrc:
-            return 0
-        begins = fragmented.middle(view, first + FRAMING + RTP, time)
-        if begins is None:
-            return 0
-        pieces = alike(view, first, end, begins)
-        if pieces:
-            self._sequence = sequence + len(pieces) & 0xFFFF
-            fragmented.more(pieces)
-        return len(pieces)
+        sequence, fragmented, bits, time = self._sequence, self._fragmented, -1, 0
+        if sequence is None or self._stranger is not None:
+            return at
+        first = view[at + 1]
+        while at + HEAD.size <= end:
+            dollar, channel, size, flags, second, number, low, ssrc = HEAD.unpack_from(view, at)
+            stop = at + FRAMING + size
+            if (
+                number != sequence + 1 & 0xFFFF
+                or stop > end
+                or flags != 0x80
+                or second & 0x7F != self.payload_type
+                or ssrc != self._ssrc
+                or channel != first
+                or size <= RTP
+                or dollar != 0x24
+            ):
+                break
+            self._sequence = sequence = number
+            if low != bits:
+                bits, time = low, self._unwrap(low)
+            self._depacketizer.push(view, at + FRAMING + RTP, stop, time, second >= 0x80)
+            if fragmented is not None and second < 0x80 and stop + size < end:
+                begins = fragmented.middle(view, at + FRAMING + RTP, low)
+                if begins is not None and (pieces := alike(view, at, stop, end, begins)):
+                    fragmented.more(pieces)
+                    self._sequence = sequence = sequence + len(pieces) & 0xFFFF
+                    stop += len(pieces) * (stop - at)
+            at = stop
+        return at
 
     @property
     def begun(self) -> bool:

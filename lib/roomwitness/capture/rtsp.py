@@ -22,7 +22,7 @@ from .errors import (
 )
 from .messages import Response
 from .source import Endpoint, StreamSource
-from .transport import Address, Burst, Packet, RtspTransport
+from .transport import Address, Packet, RtspTransport, Run
 
 _AGENT = "RoomWitness"
 _DEFAULT_TIMEOUT_S = 60.0
@@ -95,15 +95,15 @@ class RtspClient:
         self,
         plausible: Callable[[int, int], bool],
         garbled: Callable[[int], None],
-        burst: Burst,
+        run: Run,
     ) -> None:
         """What to do with garbage between packets, and with many alike; see ``RtspTransport``."""
         self._transport.plausible, self._transport.garbled = plausible, garbled
-        self._transport.burst = burst
+        self._transport.run = run
 
-    def batch(self) -> None:
-        """From now on what comes is read some at a time."""
-        self._transport.batch()
+    def batch(self, *, on: bool = True) -> None:
+        """From now on what comes is read some at a time, or as it comes."""
+        self._transport.batch(on=on)
 
     async def describe(self) -> sdp.Description:
         """Ask what the stream holds."""

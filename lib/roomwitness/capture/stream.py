@@ -104,7 +104,7 @@ class Stream:
         for _ in range(MAX_REDIRECTS + 1):
             client = await RtspClient.connect(self._source, self._packet, self._timeout_s)
             self._client = client
-            client.watch(self._plausible, self._garbled, self._burst)
+            client.watch(self._plausible, self._garbled, self._run)
             try:
                 return choose_media(await client.describe(), audio=self._source.audio)
             except StreamMoved as err:
@@ -176,12 +176,13 @@ class Stream:
         elif end - start > 1 and self._adopts(channel, view[start + 1] & 0x7F):
             self._packet(channel, view, start, end)
 
-    def _burst(self, view: memoryview, first: int, end: int) -> int:
-        track = self._routes.get(view[first + 1])
-        taken = 0 if track is None else track.burst(view, first, end)
-        self.arrived += taken
-        self.packets += taken
-        return taken
+    def _run(self, view: memoryview, at: int, end: int) -> int:
+        track = self._routes.get(view[at + 1])
+        stop = at if track is None else track.run(view, at, end)
+        if stop != at:
+            self.arrived += 1
+            self.packets += 1
+        return stop
 
     def _adopts(self, channel: int, payload_type: int) -> bool:
         """A camera that sends on another channel than it said is known by its payload type."""
@@ -209,6 +210,13 @@ class Stream:
         """End the connection for this reason."""
         if self._client is not None:
             self._client.fail(reason)
+
+    async def drain(self) -> None:
+        """Take what has come and was not read yet."""
+        if self._client is not None:
+            self._client.batch(on=False)
+            for _ in range(2):  # The loop looks at the socket, then reads it.
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Stop the packets and let go; a second call does nothing."""

@@ -5,6 +5,7 @@ The hot path of all capture: packets are handed on as a place in the receive buf
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,24 @@ _PLACE_BYTES = 16
 
 type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
-type Burst = Callable[[memoryview, int, int], int]
+type Run = Callable[[memoryview, int, int], int]
 
 
 # What a server may ask of us, and what it is told; all else is not implemented.
 _ANSWERS = dict.fromkeys(
     ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "TEARDOWN"), "200 OK"
 )
+
+
+class _Room(threading.local):
+    """What every connection of a thread receives into: it stays in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(_BUFFER)
+        self.view = memoryview(self.buffer)
+
+
+_room = _Room()
 
 
 class RtspTransport(asyncio.BufferedProtocol):
@@ -42,14 +54,14 @@ class RtspTransport(asyncio.BufferedProtocol):
     ``plausible(channel, second byte)`` helps to tell, and ``garbled(channel)`` says whose packet it
     followed, for that one may have been cut.
 
-    ``burst(view, first, end)`` may take some of the packets behind the one at ``first`` that are as
-    long as it, and tells how many.
+    ``run(view, at, end)`` may take packets of one channel from ``at`` on, and tells where it
+    stopped.
     """
 
     def __init__(self, packet: Packet) -> None:
         self._packet = packet
-        self._buffer = bytearray(_BUFFER)
-        self._view = memoryview(self._buffer)
+        self._buffer, self._view = _room.buffer, _room.view
+        self._rest = b""  # Of what was received, what is not whole yet.
         self._read = 0
         self._written = 0
         self._waiting: dict[int, asyncio.Future[Response]] = {}
@@ -63,7 +75,7 @@ class RtspTransport(asyncio.BufferedProtocol):
         self._hurried = False
         self.plausible: Callable[[int, int], bool] = lambda _channel, _second: False
         self.garbled: Callable[[int], None] = lambda _channel: None
-        self.burst: Burst = lambda _view, _first, _end: 0
+        self.run: Run = lambda _view, at, _end: at
         self.ended: asyncio.Future[WitnessError] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,10 +90,13 @@ class RtspTransport(asyncio.BufferedProtocol):
             self._batch.close()
         self.fail(StreamProtocolError() if self.nonsense else ConnectionLost())
 
-    def batch(self) -> None:
-        """From now on what comes is read some at a time."""
+    def batch(self, *, on: bool = True) -> None:
+        """From now on what comes is read some at a time, or as it comes."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
         sock = self._transport and self._transport.get_extra_info("socket")
-        if sock is not None and not self.ended.done():
+        if on and sock is not None and not self.ended.done():
             self._batch = Batch(sock, asyncio.get_running_loop())
 
     @property
@@ -143,13 +158,15 @@ class RtspTransport(asyncio.BufferedProtocol):
             self._waiting.pop(cseq, None)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give room for received bytes (asyncio)."""
+        """Give room for received bytes, behind what is not whole yet (asyncio)."""
         del sizehint
-        if self._read > _BUFFER >> 1 or self._written == _BUFFER:
-            left = self._written - self._read
-            self._buffer[:left] = self._buffer[self._read : self._written]
-            self._read, self._written = 0, left
+        self._load()
         return self._view[self._written :]
+
+    def _load(self) -> None:
+        left = len(self._rest)
+        self._buffer[:left] = self._rest
+        self._read, self._written = 0, left
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take received bytes (asyncio)."""
@@ -160,6 +177,7 @@ class RtspTransport(asyncio.BufferedProtocol):
             self._parse()
         except WitnessError as err:
             self.fail(err)
+        self._rest = bytes(self._view[self._read : self._written])
 
     def _parse(self) -> None:
         if self._adrift is not None:
@@ -174,11 +192,10 @@ class RtspTransport(asyncio.BufferedProtocol):
                     stop = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])
                     if stop > end:
                         break
-                    packet(buffer[at + 1], view, at + 4, stop)
-                    last, at = at, stop
-                    size = stop - last
-                    if stop + size <= end and buffer[stop : stop + 4] == buffer[last : last + 4]:
-                        at += size * self.burst(view, last, end)
+                    last, at = at, self.run(view, at, end)
+                    if at == last:
+                        packet(buffer[at + 1], view, at + 4, stop)
+                        at = stop
                     continue
                 if last >= 0:
                     self._after, last = buffer[last + 1], -1
@@ -242,14 +259,16 @@ class RtspTransport(asyncio.BufferedProtocol):
     def hurry(self) -> None:
         """A body that is shorter than announced, and does not grow: take it as it is."""
         self._hurried = True
+        self._load()
         self.buffer_updated(0)
         self._hurried = False
 
     def take_stray(self) -> bytes:
         """What came outside of messages before any packet: mostly the rest of a body."""
         if self._adrift is not None:
+            self._load()
             self._skip(self._read, self._written)
-            self._adrift = None
+            self._rest, self._adrift = b"", None
         stray, self._stray = bytes(self._stray), bytearray()
         return stray
 

@@ -1,11 +1,15 @@
 """A connection is read some at a time, and never later than two ticks: by the real kernel."""
 
 import asyncio
+import fcntl
 import select
 import socket
+import struct
+import termios
 from collections.abc import Callable
 
 from roomwitness.capture.batch import BYTES, TICK_S, Batch
+from roomwitness.capture.transport import RtspTransport
 
 
 class Loop:
@@ -95,3 +99,33 @@ def test_a_system_that_cannot_wait_is_read_as_ever() -> None:
     loop.tick()
     batch.read()
     batch.close()
+
+
+def test_what_has_come_is_taken_before_the_end() -> None:
+    """On a real connection: the end of a recording waits for no tick."""
+
+    async def play() -> list[bytes]:
+        taken: list[bytes] = []
+        listener = socket.create_server(("127.0.0.1", 0))
+        loop = asyncio.get_running_loop()
+        _, transport = await loop.create_connection(
+            lambda: RtspTransport(lambda _c, view, at, end: taken.append(bytes(view[at:end]))),
+            *listener.getsockname(),
+        )
+        sender = listener.accept()[0]
+        with listener, sender:
+            transport.batch()
+            sender.sendall(b"$\x00\x00\x04last")
+            fd = transport._transport.get_extra_info("socket").fileno()  # type: ignore[union-attr]
+            while not struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]:
+                await asyncio.sleep(0)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not taken
+            transport.batch(on=False)
+            for _ in range(2):
+                await asyncio.sleep(0)
+            transport.close()
+        return taken
+
+    assert asyncio.run(play()) == [b"last"]

@@ -59,7 +59,7 @@ class Taken:
         self.transport = RtspTransport(self._packet)
         self.one_by_one = 0
         if bursts:
-            self.transport.burst = self.track.burst
+            self.transport.run = self._run
 
     def _unit(self, unit: AccessUnit) -> None:
         self.units.append((unit.time, b"".join(unit.parts), unit.key))
@@ -71,6 +71,9 @@ class Taken:
             self.other.append(bytes(view[start:end]))
         else:
             self.track.rtp(view, start, end)
+
+    def _run(self, view: memoryview, at: int, end: int) -> int:
+        return at if view[at + 1] else self.track.run(view, at, end)
 
     def feed(self, data: bytes, cuts: list[int]) -> None:
         at = 0
@@ -159,11 +162,40 @@ def test_many_at_once_is_as_one_by_one(
 
 @pytest.mark.parametrize("codec", DEPACKETIZERS)
 def test_only_the_ends_of_a_large_unit_are_taken_by_themselves(codec: str) -> None:
+    pushed = 0
+
     async def play() -> Taken:
         taken = Taken(codec, bursts=True)
+        push = taken.track._depacketizer.push
+
+        def count(view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
+            nonlocal pushed
+            pushed += 1
+            push(view, start, end, time, marker)
+
+        taken.track._depacketizer.push = count  # type: ignore[method-assign]
         taken.feed(b"".join(stream(codec, [[6000], [6000]], 65500)), [])
         return taken
 
     taken = asyncio.run(play())
     assert [len(data) for _, data, _ in taken.units] == [6007, 6007]
-    assert (taken.track.lost, taken.one_by_one) == (0, 4)
+    assert (taken.track.lost, taken.one_by_one) == (0, 1)
+    # The first packet, one more of its unit because it was taken by itself, and the ends.
+    assert pushed == 5
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_connections_that_share_their_room_do_not_mix(cuts: list[int]) -> None:
+    """Each in turn receives some, mostly ending in the middle of a packet."""
+
+    async def play() -> list[object]:
+        wires = [b"".join(stream("h264", [[6000], [size], [700]], 7)) for size in (900, 3000)]
+        takers = [Taken("h264", bursts=True) for _ in wires]
+        for cut in [*cuts, 1 << 20, 1 << 20]:
+            for number, taken in enumerate(takers):
+                taken.feed(wires[number][:cut], [])
+                wires[number] = wires[number][cut:]
+        return [[len(data) for _, data, _ in taken.units] for taken in takers]
+
+    assert asyncio.run(play()) == [[6007, 907, 707], [6007, 3007, 707]]
