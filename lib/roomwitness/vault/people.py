@@ -4,11 +4,14 @@ Like the key stores: the rollback journal is truncated after each transaction an
 overwrites what is deleted (sqlite.org/pragma.html): no file says who a forgotten person was.
 """
 
+import os
 import secrets
 import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+
+from roomwitness import files
 
 from .errors import StoreError, VaultUnwritable
 
@@ -22,18 +25,38 @@ class People:
         self._path = path
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._aside = path.with_name(path.name + ".damaged")
+        self.damaged = False
+        """Whether the last ``open`` found a table that it could not read."""
         self._persons: dict[str, str] = {}
         self._unsaved: set[str] = set()
 
     def open(self) -> None:
-        """Open or make the table.
+        """Open or make the table. A damaged one is set aside: nothing waits for it to be mended.
 
         Raises:
             VaultUnwritable: the folder cannot be written.
-            StoreError: the file is no such table.
         """
+        self.damaged = False
         try:
-            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            try:
+                self._db = self._opened()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._path.replace(self._aside)
+                # It would be rolled back into the new one.
+                self._path.with_name(self._path.name + "-journal").unlink(missing_ok=True)
+                self.damaged = True
+                self._db = self._opened()
+        except OSError as err:
+            raise VaultUnwritable(f"errno {err.errno}") from None
+        except sqlite3.Error:
+            raise VaultUnwritable("the table of people cannot be opened") from None
+
+    def _opened(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        try:
             db.execute("PRAGMA page_size=1024")  # A few rows: a small file.
             db.execute("PRAGMA journal_mode=TRUNCATE")
             db.execute("PRAGMA synchronous=FULL")
@@ -44,13 +67,10 @@ class People:
             )
             self._path.chmod(0o600)
             self._persons = dict(db.execute("SELECT account, id FROM person").fetchall())
-        except OSError as err:
-            raise VaultUnwritable(f"errno {err.errno}") from None
-        except sqlite3.OperationalError:
-            raise VaultUnwritable("the table of people cannot be opened") from None
-        except sqlite3.DatabaseError:
-            raise StoreError("the table of people is damaged") from None
-        self._db = db
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def close(self) -> None:
         """Close the file."""
@@ -96,14 +116,30 @@ class People:
     def forget(self, person: str) -> None:
         """Overwrite and remove the row; synced when it returns. The pseudonym says nothing then.
 
+        A damaged table that was set aside may name the person too: it goes with them.
+
         Raises:
             VaultUnwritable: the row may still be there.
         """
         with self._lock:
             self._change("DELETE FROM person WHERE id = ?", [(person,)])
+            try:
+                self._remove_aside()
+            except OSError as err:
+                raise VaultUnwritable(f"errno {err.errno}") from None
             for account in [name for name, one in self._persons.items() if one == person]:
                 del self._persons[account]
                 self._unsaved.discard(account)
+
+    def _remove_aside(self) -> None:
+        if not self._aside.exists():
+            return
+        with self._aside.open("r+b") as file:
+            file.write(bytes(self._aside.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        self._aside.unlink()
+        files.sync_folder(self._aside.parent)
 
     def _change(self, sql: str, rows: Sequence[tuple[str, ...]]) -> None:
         if self._db is None:

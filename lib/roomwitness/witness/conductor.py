@@ -145,6 +145,7 @@ class Witness(Answers):
         self._ledger.open(now)
         self._ledger.recovered(self._vault.recover(), now)
         self.keys.open(now)
+        self.people.open(now)
         for meeting_id in self._vault.lost_keys():
             self._upkeep.keys_lost = True
             self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)

@@ -34,6 +34,11 @@ class People:
         self._clock = clock
         self._rooms = rooms
 
+    def open(self, now: datetime) -> None:
+        """Log that nobody is known any more; blocks on disk."""
+        if self._table.damaged:
+            self._ledger.note("people_lost", now)
+
     def pseudonym(self, account: str | None) -> str | None:
         """The person's pseudonym, always the same while they are not forgotten; None is nobody.
 

@@ -1,5 +1,6 @@
 """Pseudonyms: always the same for one person, until they are forgotten to the last byte."""
 
+import os
 import sqlite3
 import tempfile
 from dataclasses import replace
@@ -79,10 +80,32 @@ def test_what_cannot_be_written_is_tried_again(table: People, tmp_path: Path) ->
         table.save()
 
 
-def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:
-    (tmp_path / "people.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError):
-        People(tmp_path / "people.db").open()
+def test_a_damaged_table_is_set_aside_and_goes_with_whoever_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "people.db"
+    path.write_bytes(b"no database, but %s is in it" % ANNA.encode() * 100)
+    (tmp_path / "people.db-journal").write_bytes(ANNA.encode() * 100)
+    table = People(path)
+    table.open()
+    assert table.damaged
+    assert table.known(ANNA) is None
+    aside = tmp_path / "people.db.damaged"
+    assert ANNA.encode() in aside.read_bytes()
+    anna = table.pseudonym(ANNA)
+    table.save()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _fd: (_ for _ in ()).throw(OSError(5, "EIO")))
+        with pytest.raises(VaultUnwritable):
+            table.forget(anna)
+    table.forget(anna)
+    table.close()
+    assert not aside.exists()
+    assert ANNA.encode() not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    table.open()
+    assert not table.damaged, "told once"
+    table.close()
+
+
+def test_a_table_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(VaultUnwritable):
         People(tmp_path / "nowhere" / "people.db").open()
 

@@ -78,6 +78,17 @@ async def test_one_person_is_one_over_a_restart(house: House, witness: Witness) 
     await again.stop()
 
 
+async def test_a_damaged_table_keeps_nobody_from_recording(house: House, witness: Witness) -> None:
+    await held(witness, ANNA)
+    await witness.stop()
+    (house.root / "vault" / "people.db").write_bytes(b"garbage" * 1000)
+    again = await house.started(house.room(policy=CAREFUL, bound=False))
+    assert again.people.known(ANNA) is None
+    assert "people_lost" in house.log_kinds()
+    await again.stop()
+    assert house.log().count("people_lost") == 1
+
+
 async def test_a_threat_is_reported_though_the_person_cannot_be_written(
     house: House, witness: Witness, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
