@@ -17,6 +17,8 @@ CONF_TWO_PEOPLE: Final = "two_people"
 CONF_ERASE_AT_REVIEW: Final = "erase_at_review"
 CONF_WITNESSES: Final = "witnesses"
 CONF_WITNESS_FOR: Final = "witness_for"
+CONF_TSA_URL: Final = "tsa_url"
+CONF_TSA_ROOT: Final = "tsa_root"
 
 # A camera's subentry.
 CONF_STREAM_URL: Final = "stream_url"

@@ -16,7 +16,7 @@ class SiteOptionsFlow(OutsideFlow):
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """What it is about."""
         return self.async_show_menu(
-            step_id="init", menu_options=["holds", "witnesses", "witnessing"]
+            step_id="init", menu_options=["holds", "witnesses", "timestamps", "witnessing"]
         )
 
     async def async_step_holds(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -10,16 +10,18 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 from homeassistant.helpers.network import NoURLAvailableError, get_url
-from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
+from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 from yarl import URL
 
 from roomwitness.custody import LogTampered
 from roomwitness.custody.cosigner import LIMIT, log_key
+from roomwitness.custody.errors import TimestampInvalid
 from roomwitness.custody.submission import PATH
-from roomwitness.witness import WitnessConfig
+from roomwitness.custody.timestamp import read_roots
+from roomwitness.witness import TimestampConfig, WitnessConfig
 from roomwitness.witness.destinations import witness_name
 
-from .const import CONF_WITNESS_FOR, CONF_WITNESSES, DOMAIN
+from .const import CONF_TSA_ROOT, CONF_TSA_URL, CONF_WITNESS_FOR, CONF_WITNESSES, DOMAIN
 
 if TYPE_CHECKING:
     from .site import Site
@@ -32,9 +34,11 @@ _LINES = TextSelector(TextSelectorConfig(multiline=True))
 def async_configure(site: Site) -> None:
     """Let the conductor do what the options say now; nothing leaves the house without them."""
     options = site.entry.options
+    authority = options.get(CONF_TSA_URL)
     site.witness.outside.configure(
-        tuple(WitnessConfig(**each) for each in options.get(CONF_WITNESSES, ())),
         async_get_clientsession(site.hass),
+        tuple(WitnessConfig(**each) for each in options.get(CONF_WITNESSES, ())),
+        TimestampConfig(url=authority, root=options.get(CONF_TSA_ROOT, "")) if authority else None,
     )
     site.witness.witnessing.configure(options.get(CONF_WITNESS_FOR, ()))
 
@@ -110,6 +114,37 @@ class OutsideFlow(OptionsFlow):
         shown = "\n".join(self.config_entry.options.get(CONF_WITNESS_FOR, ()))
         return self._ask("witnessing", CONF_WITNESS_FOR, shown, user_input, errors, wrong)
 
+    async def async_step_timestamps(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Who stamps this site's log."""
+        errors = {}
+        options = self.config_entry.options
+        if user_input is not None:
+            found = {key: user_input.get(key, "").strip() for key in (CONF_TSA_URL, CONF_TSA_ROOT)}
+            if found[CONF_TSA_URL] and not _is_address(found[CONF_TSA_URL]):
+                errors[CONF_TSA_URL] = "address_invalid"
+            try:
+                if found[CONF_TSA_ROOT]:
+                    read_roots(found[CONF_TSA_ROOT])
+            except TimestampInvalid:
+                errors[CONF_TSA_ROOT] = "certificate_invalid"
+            if not errors:
+                return self.async_create_entry(data={**options, **found})
+        schema = vol.Schema(
+            {
+                vol.Optional(CONF_TSA_URL): TextSelector(
+                    TextSelectorConfig(type=TextSelectorType.URL)
+                ),
+                vol.Optional(CONF_TSA_ROOT): _LINES,
+            }
+        )
+        return self.async_show_form(
+            step_id="timestamps",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or options),
+            errors=errors,
+        )
+
     @callback
     def _ask(
         self,
@@ -152,14 +187,21 @@ def _witness(line: str) -> dict[str, str]:
         ValueError: it is not that.
     """
     url, vkey = line.split()
-    parsed = URL(url)
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.user is not None:
+    if not _is_address(url):
         raise ValueError("no such address")
     try:
         witness_name(vkey)
     except LogTampered:
         raise ValueError("no such key") from None
     return {"url": url, "vkey": vkey}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host) and url.user is None
 
 
 def _own_url(hass: HomeAssistant) -> str:

@@ -36,6 +36,7 @@ def _verify_log(args: argparse.Namespace) -> None:
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
     if found.kept:
         print(f"It continues each of the {found.kept} checkpoints that are kept beside it.")
+    _timestamps(args.folder, args.tsa_root)
     for cosigned in witnessed(args.folder, _lines(args.witness)):
         print(
             f"cosigned by {cosigned.name}: up to entry {cosigned.size},"
@@ -45,6 +46,22 @@ def _verify_log(args: argparse.Namespace) -> None:
         print(f"It continues each of {len(args.kept)} kept checkpoints: nothing was rewritten.")
     if key is None:
         print("Checked with the key beside the log: compare it with the one the site published.")
+
+
+def _timestamps(folder: Path, root: Path | None) -> None:
+    # Here and not above: who has no timestamps needs no package for them.
+    from roomwitness.custody import timestamp
+
+    if root is None:
+        if count := len(list(timestamp.timestamps(folder))):
+            print(f"{count} of them have a timestamp, not checked: give --tsa-root")
+        return
+    found = timestamp.verify_timestamps(folder, timestamp.read_roots(root.read_text()))
+    first, last = found[0], found[-1]
+    print(
+        f"{len(found)} timestamps hold: {first.size} entries were there at"
+        f" {first.time.isoformat()}, {last.size} at {last.time.isoformat()}"
+    )
 
 
 def _prove(args: argparse.Namespace) -> None:
@@ -204,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         "--witness", type=Path, help="file with verifier keys of its witnesses: each must cosign"
+    )
+    sub.add_argument(
+        "--tsa-root", type=Path, help="PEM file with the root of its timestamp authority"
     )
     sub = command("prove", _prove, "Print the proof that an entry is in a custody log.")
     sub.add_argument("folder", type=Path, help="the custody folder (log.jsonl, checkpoint)")

@@ -21,6 +21,7 @@ from roomwitness.custody.signing import Checkpoint
 from roomwitness.custody.submission import Submission
 from roomwitness.witness import outside
 from tests.camera import Camera
+from tests.tsa import Authority
 from tests.witness_server import WitnessServer
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
@@ -32,7 +33,7 @@ ADDRESS = "/api/room_witness/witness/add-checkpoint"
 
 async def form(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> Any:
     shown: Any = await hass.config_entries.options.async_init(entry.entry_id)
-    assert shown["menu_options"] == ["holds", "witnesses", "witnessing"]
+    assert shown["menu_options"] == ["holds", "witnesses", "timestamps", "witnessing"]
     return await hass.config_entries.options.async_configure(
         shown["flow_id"], {"next_step_id": step}
     )
@@ -185,3 +186,38 @@ async def test_one_room_witness_is_the_witness_of_another(
     before = len(cosigned(hass, key))
     await until(hass, lambda: len(cosigned(hass, key)) > before)
     assert not [i for _, i in ir.async_get(hass).issues if i.startswith("witness")]
+
+
+async def test_a_timestamp_authority_is_entered_and_stamps_what_happens(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str, tmp_path: Path
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    authority = await hass.async_add_executor_job(Authority, tmp_path / "authority")
+    async with authority as tsa:
+        for values, error in (
+            ({"tsa_url": "gopher://x"}, {"tsa_url": "address_invalid"}),
+            ({"tsa_url": "http://[x"}, {"tsa_url": "address_invalid"}),
+            ({"tsa_url": tsa.url, "tsa_root": "x"}, {"tsa_root": "certificate_invalid"}),
+        ):
+            shown = await choose(hass, entry, "timestamps", **values)
+            assert shown["errors"] == error
+            hass.config_entries.options.async_abort(shown["flow_id"])
+        await choose(hass, entry, "timestamps", tsa_url=tsa.url, tsa_root=tsa.root)
+        await call(hass, "start")
+        await call(hass, "report_threat")
+
+        def files() -> list[Path]:
+            return sorted((custody(hass) / "checkpoints").glob("*.tsr"))
+
+        await until(hass, files)
+        response = files()[-1]
+        data = response.with_suffix(".checkpoint")
+        told = await hass.async_add_executor_job(tsa.verified, data, response)
+        assert "Verification: OK" in told
+        assert entry.options["tsa_url"] == tsa.url
+        await choose(hass, entry, "timestamps")
+        count = len(tsa.requests)
+        await call(hass, "stop")
+        await call(hass, "release", reason="Decision 9")
+        await asyncio.sleep(0.3)
+        assert len(tsa.requests) == count, "switched off again"

@@ -19,3 +19,9 @@ class ProofInvalid(WitnessError):
     """A proof or receipt is malformed, or does not hold with the key given."""
 
     key = "proof_invalid"
+
+
+class TimestampInvalid(WitnessError):
+    """A timestamp is malformed, of something else, or not by whom it should be."""
+
+    key = "timestamp_invalid"

@@ -18,6 +18,7 @@ from .destinations import WitnessConfig
 from .holds import Released
 from .listings import Listed
 from .status import Checked, Problem, RoomStatus
+from .timestamping import TimestampConfig
 
 __all__ = [
     "CameraConfig",
@@ -35,6 +36,7 @@ __all__ = [
     "SiteConfig",
     "SiteKeys",
     "StoredKeys",
+    "TimestampConfig",
     "Witness",
     "WitnessConfig",
     "generate_site_keys",

@@ -103,3 +103,9 @@ class Disagrees(WitnessError):
     """A witness has seen another history of this site's log."""
 
     key = "witness_disagrees"
+
+
+class TimestampUnreachable(WitnessError):
+    """The timestamp authority did not answer, or cannot now; it is tried again."""
+
+    key = "timestamp_unreachable"

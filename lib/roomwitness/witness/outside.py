@@ -23,6 +23,7 @@ from roomwitness.files import replace
 from .destinations import Destination, Heads, Run, WitnessConfig, WitnessDestination
 from .errors import Disagrees
 from .status import Problem
+from .timestamping import TimestampConfig, TimestampDestination
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,20 +87,31 @@ class Outside:
         self._clock = clock
         self._changed = changed
         self._destinations: tuple[Destination, ...] = ()
-        self._configured: tuple[object, object] | None = None
+        self._configured: tuple[object, ...] | None = None
         self._standing: dict[str, Standing] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def configure(self, witnesses: Sequence[WitnessConfig], session: aiohttp.ClientSession) -> None:
+    def configure(
+        self,
+        session: aiohttp.ClientSession,
+        witnesses: Sequence[WitnessConfig] = (),
+        timestamps: TimestampConfig | None = None,
+    ) -> None:
         """Send to these from now on.
 
         Raises:
-            LogTampered: a verifier key is malformed.
+            LogTampered, TimestampInvalid: a verifier key or root is malformed.
         """
-        if (witnesses, session) == self._configured:
+        wanted = (session, tuple(witnesses), timestamps)
+        if wanted == self._configured:
             return
-        self._configured = witnesses, session
-        self.set([WitnessDestination(w, self._heads, session, self._run) for w in witnesses])
+        found: list[Destination] = [
+            WitnessDestination(each, self._heads, session, self._run) for each in witnesses
+        ]
+        if timestamps is not None:
+            found.append(TimestampDestination(timestamps, self._heads, session, self._run))
+        self._configured = wanted
+        self.set(found)
 
     def set(self, destinations: Sequence[Destination]) -> None:
         """Take these from now on; what was true of others is forgotten."""

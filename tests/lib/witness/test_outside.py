@@ -101,7 +101,7 @@ async def test_each_head_is_cosigned_once_and_the_command_checks_it(
 ) -> None:
     async with WitnessServer(vkey(site)) as one, WitnessServer(vkey(site), name="w2") as two:
         one.extra = f"\u2014 stranger {base64.b64encode(bytes(76)).decode()}\n"
-        site.outside.configure([WitnessConfig(url=w.url, vkey=w.vkey) for w in (one, two)], session)
+        site.outside.configure(session, [WitnessConfig(url=w.url, vkey=w.vkey) for w in (one, two)])
         await site.outside.look(site.clock.now)
         assert one.requests == [], "an empty log has nothing to show"
         for _ in range(5):
@@ -143,11 +143,11 @@ async def test_a_restart_asks_the_witness_where_it_is(
 ) -> None:
     async with WitnessServer(vkey(site)) as server:
         config = WitnessConfig(url=f"{server.url}/add-checkpoint", vkey=server.vkey)
-        site.outside.configure([config], session)
+        site.outside.configure(session, [config])
         await site.hour()
         await site.witness.stop()
         await site.open()
-        site.outside.configure([config], session)
+        site.outside.configure(session, [config])
         await site.outside.look(site.clock.now)
         assert server.answers == [200], "what is cosigned is not sent again"
         await site.hour()
@@ -171,7 +171,7 @@ async def test_silence_is_retried_and_told_after_a_day(
 ) -> None:
     async with WitnessServer(vkey(site)) as server:
         config = WitnessConfig(url=server.url, vkey=server.vkey)
-        site.outside.configure([config], session)
+        site.outside.configure(session, [config])
         server.broken = 503
         await site.hour()
         await site.later(timedelta(seconds=30))
@@ -188,15 +188,15 @@ async def test_silence_is_retried_and_told_after_a_day(
     assert site.problems() == {}
     await site.witness.stop()  # The day is counted across restarts.
     await site.open()
-    site.outside.configure([config], session)
+    site.outside.configure(session, [config])
     await site.later(HOUR)
     assert site.problems() == {"witness_unreachable": "witness.example/w1"}
     assert server.url not in caplog.text
     async with WitnessServer(vkey(site)) as back:
-        site.outside.configure([WitnessConfig(url=back.url, vkey=back.vkey)], session)
+        site.outside.configure(session, [WitnessConfig(url=back.url, vkey=back.vkey)])
         await site.outside.look(site.clock.now)
         assert site.problems() == {}
-    site.outside.configure([], session)
+    site.outside.configure(session, [])
     await site.hour()
     assert json.loads((site.custody / "outside.json").read_text()) != {}
 
@@ -217,11 +217,11 @@ async def test_a_refusal_is_told_at_once(
             server.broken = 301
         else:
             server.broken = 409
-        site.outside.configure([config], session)
+        site.outside.configure(session, [config])
         await site.hour()
         assert list(site.problems()) == ["witness_refuses"]
         server.logs, server.broken = [vkey(site)], None
-        site.outside.configure([WitnessConfig(url=server.url, vkey=server.vkey)], session)
+        site.outside.configure(session, [WitnessConfig(url=server.url, vkey=server.vkey)])
         await site.later(wait(1))
         assert site.problems() == {}
 
@@ -229,7 +229,7 @@ async def test_a_refusal_is_told_at_once(
 async def test_a_rewritten_log_is_contradicted(site: Site, session: aiohttp.ClientSession) -> None:
     async with WitnessServer(vkey(site)) as server:
         config = WitnessConfig(url=server.url, vkey=server.vkey)
-        site.outside.configure([config], session)
+        site.outside.configure(session, [config])
         for _ in range(3):
             await site.hour()
         (seen,) = server.seen.values()
@@ -256,13 +256,13 @@ async def test_an_answer_without_end_is_not_read(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    site.outside.configure([WitnessConfig(url=url, vkey=WitnessServer().vkey)], session)
+    site.outside.configure(session, [WitnessConfig(url=url, vkey=WitnessServer().vkey)])
     await site.hour()
     await site.later(DAY)
     assert list(site.problems()) == ["witness_unreachable"]
     await runner.cleanup()
     with pytest.raises(LogTampered):
-        site.outside.configure([WitnessConfig(url=url, vkey=vkey(site))], session)
+        site.outside.configure(session, [WitnessConfig(url=url, vkey=vkey(site))])
 
 
 async def test_this_site_as_a_witness_answers_few_at_a_time(site: Site) -> None:
