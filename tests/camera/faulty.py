@@ -20,8 +20,8 @@ type Kind = Literal[
 ]  # fmt: skip
 
 # Each changes so many packets of the picture, one after the other.
-PACKETS = frozenset(
-    {"drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage"}
+PACKETS: tuple[Kind, ...] = (
+    *("drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage"),
 )
 _DRIP_EVERY_S = 0.01
 
@@ -93,7 +93,8 @@ class FaultyCamera(RtspServer):
         self._armed: list[Fault] = []
         self._left = 0
         self._kept: bytes | None = None
-        self._line: bytearray | None = None
+        self._slow: Fault | None = None
+        self._lines: dict[Session, bytearray] = {}
         self._frozen: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._closed: set[Session] = set()
@@ -135,32 +136,32 @@ class FaultyCamera(RtspServer):
                     if session.writer.can_write_eof():
                         session.writer.write_eof()
                         self._closed.add(session)
-            elif self._line is None:
-                self._line = bytearray()
-                self._tasks.append(loop.create_task(self._slow(fault)))
+            elif self._slow is None:
+                self._slow = fault
+                self._tasks.append(loop.create_task(self._be_slow(fault)))
 
     def _paused(self, unit: Unit) -> bool:
         now, frozen = asyncio.get_running_loop().time(), self._frozen
         return now < frozen.get("stall", 0) or (unit.key and now < frozen.get("withhold", 0))
 
-    async def _slow(self, fault: Fault) -> None:
-        """What was sent meanwhile comes after ``seconds`` at once, or drop by drop."""
-        loop, line = asyncio.get_running_loop(), self._line
-        assert line is not None
+    async def _be_slow(self, fault: Fault) -> None:
+        """What is sent meanwhile comes after ``seconds`` at once, or ``count`` bytes at a time."""
+        loop = asyncio.get_running_loop()
         until = loop.time() + fault.seconds
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
         while loop.time() < until:
             await asyncio.sleep(_DRIP_EVERY_S)
-            self._pour(bytes(line[: fault.count]))
-            del line[: fault.count]
-        self._line = None
-        self._pour(bytes(line))
+            self._pour(fault.count)
+        self._slow = None
+        self._pour(None)
+        self._lines.clear()
 
-    def _pour(self, data: bytes) -> None:
-        for session in self.sessions:
-            if session.leave is not None and self._open(session):
-                session.writer.write(data)
+    def _pour(self, size: int | None) -> None:
+        for session, line in self._lines.items():
+            if self._open(session):
+                session.writer.write(bytes(line[:size]))
+            del line[:size]
 
     def _open(self, session: Session) -> bool:
         return session not in self._closed and not session.writer.transport.is_closing()
@@ -177,8 +178,8 @@ class FaultyCamera(RtspServer):
 
     def write(self, session: Session, data: bytes) -> None:
         """Send bytes, or let them wait in the line."""
-        if self._line is not None and session.leave is not None:
-            self._line += data
+        if self._slow is not None and session.leave is not None:
+            self._lines.setdefault(session, bytearray()).extend(data)
         elif self._open(session):
             session.writer.write(data)
 

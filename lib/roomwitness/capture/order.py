@@ -17,6 +17,7 @@ class Order:
         self._before = 0
         self._previous: int | None = None
         self._finest = _USUAL_TICKS
+        self._step = 0
         self._known = False
         self._raises = 0
         self._reordered = False
@@ -32,8 +33,11 @@ class Order:
             self._raises += 1
         elif time < self.last:
             self._reordered = True
-        step = abs(time - previous)
-        if step and (not self._known or step < self._finest or not self._reordered):
+        step, paced = abs(time - previous), self._step
+        self._step = step
+        # A longer one, once, is a hole; twice, it is the camera's new pace.
+        slower = not self._reordered and 4 * abs(step - paced) <= step
+        if step and (not self._known or step < self._finest or slower):
             self._finest, self._known = step, True
 
     def lost(self) -> None:
