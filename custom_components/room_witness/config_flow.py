@@ -1,7 +1,5 @@
 """Setting the site up: where the vault is, and who may open evidence."""
 
-import secrets
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, override
 
@@ -17,23 +15,25 @@ from homeassistant.core import callback
 from homeassistant.helpers.selector import TextSelector
 
 from roomwitness.errors import WitnessError
-from roomwitness.vault.errors import disk_error
 from roomwitness.vault.folder import check_folder
-from roomwitness.witness import Custodian, StoredKeys, generate_site_keys
+from roomwitness.witness import Custodian, StoredKeys
 
 from . import paths
 from .camera_flow import CameraFlow
 from .const import (
-    CONF_CUSTODIANS,
-    CONF_ORIGIN,
+    CONF_MODE,
     CONF_VAULT,
     DOMAIN,
+    MODE_ASSISTED,
+    MODE_SEALED,
     SUBENTRY_CAMERA,
     SUBENTRY_ROOM,
 )
-from .keys_flow import CONF_MODE, MODE_ASSISTED, MODE_SEALED, MODES, KeysFlow, shortened
+from .keys_flow import MODES, KeysFlow, shortened
+from .keys_repair import make_new_keys
 from .options_flow import SiteOptionsFlow
 from .room_flow import RoomFlow
+from .site import entry_keys
 
 
 class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
@@ -126,21 +126,14 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
         """At set-up: with this custodian the site has its keys."""
         if self.source == SOURCE_RECONFIGURE:
             return await super()._async_take(custodian)
-        origin = f"roomwitness/{secrets.token_hex(4)}"
-        stored = generate_site_keys(origin).stored(origin, (custodian,), sealed=self._sealed)
-        try:
-            await self.hass.async_add_executor_job(stored.save, paths.keys_file(self.hass))
-        except OSError as err:
-            raise disk_error(err) from None
+        stored = await self.hass.async_add_executor_job(
+            lambda: make_new_keys(self.hass, self._vault, [custodian], sealed=self._sealed)
+        )
         return self._async_create(stored)
 
     @callback
     def _async_create(self, stored: StoredKeys) -> ConfigFlowResult:
         return self.async_create_entry(
             title="Room Witness",
-            data={
-                CONF_VAULT: self._vault,
-                CONF_ORIGIN: stored.origin,
-                CONF_CUSTODIANS: [asdict(c) for c in stored.custodians],
-            },
+            data={CONF_VAULT: self._vault, **entry_keys(stored)},
         )

@@ -11,6 +11,9 @@ SUBENTRY_ROOM: Final = "room"
 CONF_VAULT: Final = "vault"
 CONF_ORIGIN: Final = "origin"
 CONF_CUSTODIANS: Final = "custodians"
+CONF_MODE: Final = "mode"
+MODE_ASSISTED: Final = "assisted"
+MODE_SEALED: Final = "sealed"
 
 # The site's options.
 CONF_TWO_PEOPLE: Final = "two_people"

@@ -25,12 +25,11 @@ from roomwitness.vault.age import (
 from roomwitness.vault.errors import IdentityInvalid, PluginFailed, PluginMissing
 from roomwitness.witness import Custodian
 
-from .const import DOMAIN
+from .const import CONF_MODE, DOMAIN, MODE_ASSISTED, MODE_SEALED
 from .site import Site
 
 CONF_CONFIRM, CONF_LABEL, CONF_RECIPIENT = "confirm", "label", "recipient"
-CONF_CUSTODIAN, CONF_MODE = "custodian", "mode"
-MODE_ASSISTED, MODE_SEALED = "assisted", "sealed"
+CONF_CUSTODIAN = "custodian"
 MODES = SelectSelector(
     SelectSelectorConfig(
         options=[MODE_ASSISTED, MODE_SEALED],
@@ -38,6 +37,7 @@ MODES = SelectSelector(
         mode=SelectSelectorMode.LIST,
     )
 )
+_MENU = ["custodian", "custodian_pq", "custodian_own", "custodian_retire", "mode", "site_key"]
 _CONFIRM_LENGTH = 6
 _SHOWN = 100
 _SECRETS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-")
@@ -92,7 +92,7 @@ class KeysFlow(ConfigFlow):
         )
         return self.async_show_menu(
             step_id="reconfigure",
-            menu_options=["custodian", "custodian_pq", "custodian_own", "custodian_retire", "mode"],
+            menu_options=_MENU,
             description_placeholders={"custodians": shown},
         )
 
@@ -195,6 +195,7 @@ class KeysFlow(ConfigFlow):
             except WitnessError as err:
                 errors["base"] = err.key
             else:
+                site.async_show_keys()
                 return self.async_abort(reason="mode_changed")
         mode = MODE_SEALED if keys.stored.sealed else MODE_ASSISTED
         return self.async_show_form(
@@ -202,6 +203,24 @@ class KeysFlow(ConfigFlow):
             data_schema=vol.Schema({vol.Required(CONF_MODE, default=mode): MODES}),
             errors=errors,
         )
+
+    async def async_step_site_key(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """A new key for this site."""
+        site = loaded_site(self.hass)
+        if site is None:
+            return self.async_abort(reason="site_not_loaded")
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                found = await site.witness.keys.rotate_site_key()
+            except WitnessError as err:
+                errors["base"] = err.key
+            else:
+                done = {"changed": str(found.added)}
+                return self.async_abort(reason="site_key_rotated", description_placeholders=done)
+        return self.async_show_form(step_id="site_key", data_schema=vol.Schema({}), errors=errors)
 
     async def async_step_custodian_retire(
         self, user_input: dict[str, Any] | None = None

@@ -7,6 +7,8 @@ from .backup_repair import BackupsGoneFlow
 from .certificate_repair import ISSUES as CERTIFICATE_ISSUES
 from .certificate_repair import CertificateFlow
 from .hold_repair import HoldFlow
+from .keys_repair import ISSUE as KEYS_ISSUE
+from .keys_repair import SiteKeysFlow
 
 
 async def async_create_fix_flow(
@@ -17,4 +19,6 @@ async def async_create_fix_flow(
         return HoldFlow({key: str(value) for key, value in data.items()})
     if data and data.get("key") in CERTIFICATE_ISSUES:
         return CertificateFlow(str(data["camera_id"]))
+    if issue_id == KEYS_ISSUE:
+        return SiteKeysFlow()
     return BackupsGoneFlow()

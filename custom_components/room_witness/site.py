@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -17,7 +18,16 @@ from roomwitness.witness import RoomStatus, SiteConfig, StoredKeys, Witness
 
 from . import issues, outside, paths
 from .bookings import Bookings
-from .const import CONF_AREA, CONF_CUSTODIANS, CONF_VAULT, DOMAIN
+from .const import (
+    CONF_AREA,
+    CONF_CUSTODIANS,
+    CONF_MODE,
+    CONF_ORIGIN,
+    CONF_VAULT,
+    DOMAIN,
+    MODE_ASSISTED,
+    MODE_SEALED,
+)
 from .copies import BackupList
 from .lamp import Lamps
 from .rooms import camera_config, camera_subentries, room_config, room_subentries
@@ -39,6 +49,15 @@ def async_site(hass: HomeAssistant) -> Site:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="site_not_loaded")
     found: Site = entries[0].runtime_data
     return found
+
+
+def entry_keys(keys: StoredKeys) -> dict[str, Any]:
+    """What the entry's data say of a site's keys; no secret is among it."""
+    return {
+        CONF_ORIGIN: keys.origin,
+        CONF_CUSTODIANS: [asdict(custodian) for custodian in keys.custodians],
+        CONF_MODE: MODE_SEALED if keys.sealed else MODE_ASSISTED,
+    }
 
 
 class Site:
@@ -100,10 +119,9 @@ class Site:
 
     @callback
     def async_show_keys(self) -> None:
-        """Let the entry name the custodians that there are: public halves, should the keys go."""
-        found = [asdict(custodian) for custodian in self.witness.keys.custodians]
-        if found != self.entry.data.get(CONF_CUSTODIANS):
-            data = {**self.entry.data, CONF_CUSTODIANS: found}
+        """Let the entry say what is no secret of the keys, should the key file be lost."""
+        data = {**self.entry.data, **entry_keys(self.witness.keys.stored)}
+        if data != self.entry.data:
             self.hass.config_entries.async_update_entry(self.entry, data=data)
 
     async def _async_hass_stops(self, _event: Event) -> None:

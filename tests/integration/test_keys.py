@@ -4,16 +4,20 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
+from homeassistant.components.repairs import repairs_flow_manager
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.cli import main
+from roomwitness.custody import CustodyLog, LogUnwritable
 from roomwitness.vault import Vault
 from roomwitness.witness import SiteKeys, StoredKeys
 from tests.camera import Camera
@@ -272,3 +276,116 @@ async def test_a_site_is_set_up_with_a_key_that_was_made_elsewhere(
             "site_not_loaded",
             step,
         )
+
+
+async def test_the_site_gets_a_new_key_and_the_old_one_is_gone(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    keys: SiteKeys,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    recording = await evidence(hass)
+    flow = Flow(hass, entry)
+    assert (await flow.start("site_key"))["step_id"] == "site_key"
+    with patch.object(CustodyLog, "append", side_effect=LogUnwritable):
+        assert (await flow.go())["errors"] == {"base": "log_unwritable"}
+    result = await flow.go()
+    assert result["reason"] == "site_key_rotated"
+    assert result["description_placeholders"] == {"changed": "1"}
+
+    def look() -> tuple[bytes, bytes]:
+        witness = entry.runtime_data.witness
+        (segment, *_) = witness._vault.segments(recording)
+        files = Path(hass.config.config_dir).rglob("*")
+        return (
+            b"".join(path.read_bytes() for path in files if path.is_file()),
+            b"".join(witness._vault.read_segment(segment)),
+        )
+
+    raw, media = await hass.async_add_executor_job(look)
+    assert keys.site_identity.encode() not in raw
+    assert media[4:8] == b"ftyp"
+    first = written(tmp_path, keys.custodian_identity)
+    assert await hass.async_add_executor_job(exported, hass, first, capsys) == [recording]
+    kinds = [e["kind"] for e in await hass.async_add_executor_job(log_of, hass)]
+    assert kinds[-3:] == ["site_key_rotation_begun", "rewrapped", "site_key_rotated"]
+
+
+async def test_a_site_that_lost_its_keys_gets_new_ones_by_the_repair(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    keys: SiteKeys,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await async_setup_component(hass, "repairs", {})
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    await entry.runtime_data.witness.keys.set_sealed(True)
+    entry.runtime_data.async_show_keys()
+    recording = await evidence(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    stored = paths.keys_file(hass)
+    kept = stored.read_bytes()
+    stored.unlink()
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert issue_ids(hass) == {"site_keys_missing"}
+
+    manager = repairs_flow_manager(hass)
+    assert manager is not None
+
+    async def fix(choice: str) -> Any:
+        flow: Any = await manager.async_init(DOMAIN, data={"issue_id": "site_keys_missing"})
+        await manager.async_configure(flow["flow_id"], {"next_step_id": choice})
+        return await manager.async_configure(flow["flow_id"], {})
+
+    assert (await fix("put_back"))["errors"] == {"base": "site_keys_missing"}
+    stored.write_bytes(kept)
+    assert (await fix("put_back"))["type"] is FlowResultType.CREATE_ENTRY
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert issue_ids(hass) == set()
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    stored.unlink()
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    stored.parent.rmdir()
+    stored.parent.write_text("in the way")
+    assert (await fix("new_keys"))["errors"] == {"base": "vault_unwritable"}
+    stored.parent.unlink()
+    assert (await fix("new_keys"))["type"] is FlowResultType.CREATE_ENTRY
+    await until(hass, lambda: entry.state is ConfigEntryState.LOADED)
+    assert issue_ids(hass) == set()
+    made = StoredKeys.load(stored)
+    assert made is not None
+    assert made.sealed, "the entry remembers the mode"
+    assert [c.recipient for c in made.custodians] == [keys.custodian_recipient]
+    assert entry.data["origin"] == made.origin != "roomwitness/test"
+    first = written(tmp_path, keys.custodian_identity)
+    assert await hass.async_add_executor_job(exported, hass, first, capsys) == [recording]
+    assert hass.states.get("sensor.room_12_evidence_held").state == "1"  # type: ignore[union-attr]
+    other = await evidence(hass)
+    found = await hass.async_add_executor_job(exported, hass, first, capsys)
+    assert set(found) == {recording, other}
+
+
+async def test_a_vault_without_its_keys_is_taken_over_when_the_site_is_set_up_anew(
+    hass: HomeAssistant, make_site: MakeSite, tmp_path: Path
+) -> None:
+    entry = await make_site()
+    await hass.config_entries.async_remove(entry.entry_id)
+    paths.keys_file(hass).unlink()
+    _, recipient = await hass.async_add_executor_job(age_keygen, tmp_path, "own.txt")
+    flow = Flow(hass)
+    await flow.start()
+    await flow.go(vault=paths.default_vault(hass))
+    await flow.go(next_step_id="custodian_own")
+    assert (await flow.go(recipient=recipient))["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert issue_ids(hass) == set(), "its old log is no tampered one"
+    kinds = [e["kind"] for e in await hass.async_add_executor_job(log_of, hass)]
+    assert "site_keys_replaced" in kinds

@@ -6,12 +6,13 @@ from .errors import LogTampered, LogUnwritable, ProofInvalid
 from .log import CustodyLog
 from .proof import Proven, TlogProof
 from .receipt import Certificate, certify, receipt_file, verify_receipt
-from .sealed import SealedFile, disagreements, files_root, read_account, verify_files
+from .sealed import Account, SealedFile, disagreements, files_root, read_account, verify_files
 from .signing import SiteSigner
 from .verify import Verified, prove_entry, verify_log
 from .witnessed import witnessed
 
 __all__ = [
+    "Account",
     "Certificate",
     "Checkpoints",
     "CustodyLog",

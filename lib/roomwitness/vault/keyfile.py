@@ -76,6 +76,15 @@ class StoredKeys:
         left = tuple(c for c in self.custodians if c.id != custodian_id)
         return replace(self, custodians=left, retired=(*self.retired, custodian_id))
 
+    def rotating(self, site: age.Identity) -> Self:
+        """The same with a new key for the site; the one that it has opens until wraps are moved."""
+        return replace(self, site_identity=str(site), previous_site_identity=self.site_identity)
+
+    @property
+    def site_id(self) -> str:
+        """What logs and stores call the site's key."""
+        return key_id(age.Identity.from_string(self.site_identity).recipient)
+
     @property
     def ring(self) -> KeyRing:
         """The keys as the vault uses them."""

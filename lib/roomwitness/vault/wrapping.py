@@ -15,7 +15,7 @@ from roomwitness.errors import WitnessError
 from . import age
 from .erasure import bytes_absent, needle
 from .errors import AgeFormatError, IdentityInvalid, KeyMissing, RecordingSealed
-from .keys import CUSTODIAN, Holder, KeyStore, Wraps, new_recording_key, wrap
+from .keys import CUSTODIAN, SITE, Holder, KeyStore, Wraps, new_recording_key, wrap
 
 _BATCH = 200
 
@@ -159,6 +159,20 @@ class Wrapping:
         wraps = self._ephemeral.get(recording_id)
         if wraps is not None:
             self._held.put(recording_id, wraps.for_backups)
+
+    def forget_site(self) -> None:
+        """Remove every wrap for a site: its key is lost.
+
+        Raises:
+            VaultUnwritable.
+        """
+        found = [
+            (recording, holder, None)
+            for recording, holders in self._ephemeral.holders().items()
+            for holder in holders
+            if holder.kind == SITE
+        ]
+        self._ephemeral.change(found)
 
     def rewrap(self, opened: Opener | None = None, limit: int = _BATCH) -> Rewrapped:
         """Close the difference between ring and stores, for so many recordings at most.

@@ -1,7 +1,6 @@
 """The conductor: the one object that the face talks to."""
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from roomwitness.capture import CaptureHost
-from roomwitness.custody import SiteSigner
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
@@ -20,7 +18,7 @@ from roomwitness.vault.usage import room_bytes
 from .answers import Answers
 from .backups import Backups
 from .cameras import Cameras
-from .config import RoomConfig, SiteConfig
+from .config import RoomConfig, SiteConfig, signer
 from .errors import (
     LegalFileIncomplete,
     MeetingNotFound,
@@ -78,9 +76,9 @@ class Witness(Answers):
         folders = config.root, config.ephemeral_dir, config.held_dir
         vault = Vault(*folders, keys.ring.site, keys.ring.custodians)
         vault.keys.ring = keys.ring
-        signer = SiteSigner.from_private_bytes(keys.origin, base64.b64decode(keys.log_private_key))
-        ledger = Ledger(vault, config.root / "custody", signer, keys.origin)
-        self.witnessing = Witnessing(config.root / "witnessed", signer, clock)
+        log_signer = signer(keys)
+        ledger = Ledger(vault, config.root / "custody", log_signer, keys.origin)
+        self.witnessing = Witnessing(config.root / "witnessed", log_signer, clock)
         self._host = CaptureHost()
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)

@@ -63,6 +63,11 @@ def generate_site_keys(origin: str) -> SiteKeys:
     )
 
 
+def signer(keys: StoredKeys) -> SiteSigner:
+    """The log's signing key among them."""
+    return SiteSigner.from_private_bytes(keys.origin, base64.b64decode(keys.log_private_key))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegalFile:
     """The legal ground of a room's recording; every field must be filled in before it arms."""

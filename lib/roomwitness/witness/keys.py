@@ -12,7 +12,7 @@ from pathlib import Path
 
 from roomwitness.errors import WitnessError
 from roomwitness.vault import Vault
-from roomwitness.vault.age import PluginRecipient, parse_recipient, try_recipient
+from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient, try_recipient
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.wrapping import Rewrapped
@@ -93,6 +93,21 @@ class Keys:
             await self._change(after, "custodian_retired", custodian=custodian_id)
         return await self._settle()
 
+    async def rotate_site_key(self) -> Rewrapped:
+        """Make a new key for this site, move every wrap of the old one to it, and destroy that.
+
+        A rotation that was broken off is finished, and no other is begun.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: try again; both keys open until then.
+        """
+        async with self._lock:
+            if self._stored.previous_site_identity is None:
+                after = self._stored.rotating(generate_identity())
+                ids = {"site": after.site_id, "before": self._stored.site_id}
+                await self._change(after, "site_key_rotation_begun", **ids)
+        return await self._settle()
+
     async def set_sealed(self, sealed: bool) -> None:
         """Wrap new recordings for the custodians only, or for this site too.
 
@@ -135,7 +150,8 @@ class Keys:
         """Try once more, now and then, what could not be wrapped or removed; the lock is held."""
         left, looked = self._left, self._looked
         due = looked is None or not timedelta(0) <= now - looked < _AGAIN
-        open_ends = left.waiting or left.kept or self._plugins or self._closed
+        rotating = self._stored.previous_site_identity is not None
+        open_ends = rotating or left.waiting or left.kept or self._plugins or self._closed
         if left.more or (open_ends and due):
             await self._upkeep.run(self._step, now)
 
@@ -151,6 +167,9 @@ class Keys:
         if found.added or found.removed:
             self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
         self._left, self._looked = found, now
+        if not found.more and self._stored.previous_site_identity is not None:
+            self._ledger.note("site_key_rotated", now, site=self._stored.site_id)
+            self._save(replace(self._stored, previous_site_identity=None))
         self._closed = self._vault.closed()
         self._broken = {
             custodian: plugin.name

@@ -4,14 +4,13 @@ Same order as at work (keys.py): custody log, key file, wraps. Without the key f
 is lost too, and only the wraps are changed.
 """
 
-import base64
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from roomwitness.custody import CustodyLog, SiteSigner
+from roomwitness.custody import CustodyLog
 from roomwitness.vault import Recovered, Vault
 from roomwitness.vault.age import AnyIdentity, KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.check import Places
@@ -20,6 +19,7 @@ from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import KeyStore
 from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
 
+from .config import signer
 from .errors import CustodianKnown, CustodianNotFound, LastCustodian
 from .ledger import Ledger
 
@@ -95,7 +95,7 @@ def recover(
     with ExitStack() as stack:
         vault.open()
         stack.callback(vault.close)
-        ledger = Ledger(vault, places.root / "custody", _signer(stored), stored.origin)
+        ledger = Ledger(vault, places.root / "custody", signer(stored), stored.origin)
         ledger.open(now)
         stack.callback(ledger.close)
         found = vault.recover()
@@ -118,12 +118,7 @@ def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]
 
 
 def _log(vault: Path, stored: StoredKeys) -> CustodyLog:
-    return CustodyLog(vault / "custody", _signer(stored), stored.origin).open()
-
-
-def _signer(stored: StoredKeys) -> SiteSigner:
-    key = base64.b64decode(stored.log_private_key)
-    return SiteSigner.from_private_bytes(stored.origin, key)
+    return CustodyLog(vault / "custody", signer(stored), stored.origin).open()
 
 
 def _carry_out(

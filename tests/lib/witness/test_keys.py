@@ -3,23 +3,33 @@
 import asyncio
 import shutil
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from roomwitness.cli import main
-from roomwitness.policy.words import MeetingState
+from roomwitness.custody import disagreements, read_account, verify_files, verify_log
+from roomwitness.policy.words import MeetingState, RoomPolicy
 from roomwitness.vault.age import Identity, decrypt, generate_identity
 from roomwitness.vault.check import Places, check
 from roomwitness.vault.errors import IdentityInvalid, KeyMissing, RecordingSealed, VaultUnwritable
+from roomwitness.vault.listed import listed_in
 from roomwitness.witness import Witness
 from roomwitness.witness.errors import CustodianKnown, CustodianNotFound, LastCustodian
+from roomwitness.witness.newkeys import replace_lost
 from tests.camera import Camera
 from tests.lib.capture.memory import decode
 
 from .house import ORIGIN, House, until
 from .test_faults import running
+
+LONG = RoomPolicy(review_window=timedelta(hours=1))
 
 
 @pytest.fixture
@@ -207,3 +217,137 @@ async def test_rewrap_without_the_sites_keys(
     shutil.rmtree(house.root / "held")
     assert main(words) == 1
     assert "store_error" in capsys.readouterr().err
+
+
+async def evidence_and_calm(witness: Witness) -> list[str]:
+    """One meeting that is held, and one in its review window."""
+    meetings = []
+    for threat in (True, False):
+        meetings.append(await witness.start_meeting("r1"))
+        await until(lambda: witness.status("r1").segments >= 1)
+        if threat:
+            await witness.report_threat("r1")
+        await witness.stop_meeting("r1")
+    return meetings
+
+
+def everything(root: Path) -> bytes:
+    return b"".join(p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file())
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_new_site_key_opens_and_the_old_one_is_nowhere(
+    camera: Camera, house: House, *, killed: bool
+) -> None:
+    room = house.room(camera.source(), bound=False, policy=LONG)
+    witness = await house.started(room)
+    meetings = await evidence_and_calm(witness)
+    old = house.stored.site_identity
+    if killed:  # After the key file was written: the wraps are still the old key's.
+        await witness.stop()
+        house.stored.rotating(generate_identity()).save(house.keys_file)
+        witness = await house.started(room)
+    else:
+        assert (await witness.keys.rotate_site_key()).added == 2
+    assert house.stored.previous_site_identity is None
+    assert old not in (house.stored.site_identity, "")
+    raw = everything(house.root)
+    assert old.encode() not in raw
+    assert house.stored.site_identity.encode() in raw
+    vault = house.vault()
+    for meeting in meetings:
+        (recording,) = vault.recordings(meeting)
+        wraps = vault._ephemeral.get(recording.id)
+        assert wraps is not None
+        assert wraps.site is not None
+        with pytest.raises(KeyMissing):
+            decrypt(wraps.site, [Identity.from_string(old)])
+        assert b"".join(vault.read_segment(vault.segments(recording.id)[0]))
+    assert vault.keys_work()
+    vault.close()
+    assert house.log_kinds().count("site_key_rotated") == 1
+    assert house.log_kinds().count("rewrapped") == 1
+    await witness.stop()
+
+
+async def test_a_rotation_that_could_not_be_finished_is(house: House, idle: Witness) -> None:
+    house.stored.save(house.keys_file)
+    wrapped = idle._vault.keys.rewrap
+    broken = patch.object(idle._vault.keys, "rewrap", side_effect=VaultUnwritable)
+    with broken, pytest.raises(VaultUnwritable):
+        await idle.keys.rotate_site_key()
+    first = house.stored
+    assert first.previous_site_identity is not None
+    idle.keys._looked = None  # A minute later.
+    await idle.tick()
+    assert house.stored == replace(first, previous_site_identity=None)
+    assert idle._vault.keys.rewrap == wrapped
+    await idle.keys.rotate_site_key()
+    assert house.stored.site_identity != first.site_identity
+
+
+async def test_a_site_whose_keys_are_lost_goes_on_with_new_ones(
+    camera: Camera, house: House
+) -> None:
+    room = house.room(camera.source(), bound=False, policy=LONG)
+    house.keys.stored(ORIGIN).save(house.keys_file)
+    witness = await house.started(room)
+    held, calm = await evidence_and_calm(witness)
+    await witness.stop()
+    size = len(house.log())
+    config = house.config
+    places = Places(config.root, config.ephemeral_dir, config.held_dir)
+    custodians = house.stored.custodians
+    house.keys_file.unlink()
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    fresh = replace_lost(places, house.keys_file, "roomwitness/new", custodians, at, sealed=True)
+    assert replace_lost(places, house.keys_file, "roomwitness/other", (), at) == fresh
+    again = await house.started(room)
+    await until(lambda: again._scrub._reading is not None and again._scrub._reading.done())
+    assert again.problems() == ()
+    replaced, *rest = [e for e in house.entries() if e["kind"] == "site_keys_replaced"]
+    assert rest == []
+    assert (replaced["old"], replaced["old_size"], replaced["doubtful"]) == (ORIGIN, size, 0)
+    aside = config.root / replaced["kept_as"]
+    assert verify_log(aside).root == replaced["old_root"]
+    vault = house.vault()
+    custodian = Identity.from_string(house.keys.custodian_identity)
+    for meeting in (held, calm):
+        (recording,) = vault.recordings(meeting)
+        (segment, *_) = vault.segments(recording.id)
+        with pytest.raises(RecordingSealed):
+            b"".join(vault.read_segment(segment))
+        key = vault.keys.by_custodian(recording.id, custodian)
+        assert decode(decrypt(segment.path.read_bytes(), [key])).first_is_key
+        assert verify_files(segment.path.parent, recording.id, config.root / "custody") >= 1
+    vault.close()
+    assert (await evidence_and_calm(again))[0]
+    await again.stop()
+    assert house.log()
+
+
+async def test_what_the_old_log_did_not_know_the_new_one_does_not_vouch_for(
+    camera: Camera, house: House
+) -> None:
+    house.keys.stored(ORIGIN).save(house.keys_file)
+    witness = await house.started(house.room(camera.source(), bound=False, policy=LONG))
+    await evidence_and_calm(witness)
+    await witness.stop()
+    config = house.config
+    with closing(sqlite3.connect(config.root / "index.db")) as db, db:
+        db.execute("UPDATE segment SET sha256 = 'x' WHERE rowid = 1")
+    places = Places(config.root, config.ephemeral_dir, config.held_dir)
+    custodians = house.stored.custodians
+    house.keys_file.unlink()
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    replace_lost(places, house.keys_file, "roomwitness/new", custodians, at)
+    (replaced,) = [e for e in house.entries() if e["kind"] == "site_keys_replaced"]
+    assert replaced["doubtful"] == 1
+    (carried,) = [e for e in house.entries() if e["kind"] == "recording_carried"]
+    account = read_account(config.root / "custody")
+    assert len(list(disagreements(listed_in(config.root), account, account))) == 1
+    house.keys_file.unlink()
+    shutil.rmtree(config.root / "custody")  # And without any log nothing is vouched for.
+    replace_lost(places, house.keys_file, "roomwitness/new", custodians, at)
+    assert "recording_carried" not in house.log_kinds()
+    assert carried["files"] >= 1
