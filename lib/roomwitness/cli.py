@@ -15,6 +15,7 @@ from roomwitness.custody import (
     disagreements,
     prove_entry,
     read_account,
+    timestamp,
     verify_files,
     verify_log,
     verify_receipt,
@@ -49,9 +50,6 @@ def _verify_log(args: argparse.Namespace) -> None:
 
 
 def _timestamps(folder: Path, root: Path | None) -> None:
-    # Here and not above: who has no timestamps needs no package for them.
-    from roomwitness.custody import timestamp
-
     if root is None:
         if count := len(list(timestamp.timestamps(folder))):
             print(f"{count} of them have a timestamp, not checked: give --tsa-root")

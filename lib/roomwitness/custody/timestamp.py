@@ -1,26 +1,25 @@
-"""RFC 3161 timestamps of checkpoints: a third party says that a head was there at that time."""
+"""RFC 3161 timestamps of checkpoints: a third party says that a head was there at that time.
+
+``rfc3161_client`` is loaded when it is first used: most sites have no timestamps.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from rfc3161_client import (
-    HashAlgorithm,
-    TimestampRequestBuilder,
-    TimeStampResponse,
-    VerificationError,
-    VerifierBuilder,
-    decode_timestamp_response,
-)
 
 from .checkpoints import TIMESTAMP, Checkpoints
 from .cms import sorted_certificates
 from .errors import TimestampInvalid
 
-REQUEST_TYPE, RESPONSE_TYPE = "application/timestamp-query", "application/timestamp-reply"
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampResponse
+
+REQUEST_TYPE = "application/timestamp-query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,8 @@ class Query:
 
 def query(data: bytes) -> Query:
     """Ask for a timestamp of this data: only its SHA-256 is in the request."""
+    from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
+
     builder = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256)
     request = builder.nonce(nonce=True).cert_request(cert_request=True).build()
     return Query(request.as_bytes(), request.nonce)
@@ -61,6 +62,8 @@ def verify(
     Raises:
         TimestampInvalid: it is malformed, of other data, or does not hold.
     """
+    from rfc3161_client import VerificationError, VerifierBuilder
+
     try:
         found = _read(response)
         trusted = list(roots) or _own(found)
@@ -71,6 +74,8 @@ def verify(
 
 
 def _read(response: bytes) -> TimeStampResponse:
+    from rfc3161_client import decode_timestamp_response
+
     try:
         return decode_timestamp_response(response)
     except ValueError:
