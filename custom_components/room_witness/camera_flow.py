@@ -23,9 +23,22 @@ from homeassistant.helpers.selector import (
 
 from roomwitness.capture import CertificateUnknown, StreamInfo, StreamSource, probe
 from roomwitness.errors import WitnessError
-from roomwitness.onvif import CameraInfo, DiscoveredCamera, describe, discover
+from roomwitness.onvif import (
+    CameraInfo,
+    DiscoveredCamera,
+    describe,
+    discover,
+    endpoint_of,
+)
 
-from .const import CONF_AUDIO, CONF_FINGERPRINT, CONF_PROFILE, CONF_STREAM_URL
+from .const import (
+    CONF_AUDIO,
+    CONF_ENDPOINT,
+    CONF_FINGERPRINT,
+    CONF_PROFILE,
+    CONF_SERIAL,
+    CONF_STREAM_URL,
+)
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
 from .transport_flow import CONNECTION, CertificateSteps
@@ -92,16 +105,16 @@ class CameraFlow(CertificateSteps, SignalsStep):
                 CONF_NAME: camera.name,
             }
             return await self.async_step_onvif()
-        self._found = {c.endpoint: c for c in await discover()}
+        self._found = {f"{c.endpoint} {c.host}:{c.port}": c for c in await discover()}
         known = {
             (s.data.get(CONF_HOST), s.data.get(CONF_PORT))
             for s in camera_subentries(self._get_entry()).values()
         }
         options = [
             SelectOptionDict(
-                value=endpoint, label=f"{c.name or c.hardware or c.host} ({c.host}:{c.port})"
+                value=answer, label=f"{c.name or c.hardware or c.host} ({c.host}:{c.port})"
             )
-            for endpoint, c in self._found.items()
+            for answer, c in self._found.items()
             if (c.host, c.port) not in known
         ]
         if not options:
@@ -128,8 +141,10 @@ class CameraFlow(CertificateSteps, SignalsStep):
         errors: dict[str, str] = {}
         if user_input is not None:
             user_input[CONF_HOST] = user_input[CONF_HOST].strip()
+            source = onvif_source(user_input)
             try:
-                info = self._info = await describe(onvif_source(user_input))
+                info = self._info = await describe(source)
+                endpoint = info.endpoint or await endpoint_of(source)
             except WitnessError as err:
                 errors["base"] = err.key
             else:
@@ -139,6 +154,8 @@ class CameraFlow(CertificateSteps, SignalsStep):
                     **user_input,
                     CONF_STREAM_URL: profile.url,
                     CONF_PROFILE: profile.token,
+                    CONF_ENDPOINT: endpoint,
+                    CONF_SERIAL: info.identity.serial,
                     "manufacturer": info.identity.manufacturer,
                     "model": info.identity.model,
                 }

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from roomwitness.witness import Problem
+from roomwitness.witness.devices import CLOCK
 
 from .certificate_repair import ISSUES as CERTIFICATE_ISSUES
 from .const import DOMAIN
@@ -80,7 +81,7 @@ def _placeholders(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]
 
 def _data(problem: Problem) -> dict[str, str | int | float | None] | None:
     """What a fix flow needs to know; None: a person must act elsewhere."""
-    if problem.key in CERTIFICATE_ISSUES:
+    if problem.key in {*CERTIFICATE_ISSUES, CLOCK}:
         return {"key": problem.key, "camera_id": problem.camera_id}
     if problem.hold_id is None:
         return None

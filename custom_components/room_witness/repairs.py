@@ -3,9 +3,12 @@
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
+from roomwitness.witness.devices import CLOCK
+
 from .backup_repair import BackupsGoneFlow
 from .certificate_repair import ISSUES as CERTIFICATE_ISSUES
 from .certificate_repair import CertificateFlow
+from .clock_repair import ClockFlow
 from .hold_repair import HoldFlow
 from .keys_repair import ISSUE as KEYS_ISSUE
 from .keys_repair import SiteKeysFlow
@@ -21,4 +24,6 @@ async def async_create_fix_flow(
         return CertificateFlow(str(data["camera_id"]))
     if issue_id == KEYS_ISSUE:
         return SiteKeysFlow()
+    if data and data.get("key") == CLOCK:
+        return ClockFlow(str(data["camera_id"]))
     return BackupsGoneFlow()

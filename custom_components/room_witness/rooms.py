@@ -8,7 +8,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 
 from roomwitness.capture import StreamSource, Transport
-from roomwitness.onvif import OnvifSource
+from roomwitness.onvif import DeviceId, OnvifSource
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.witness import CameraConfig, LegalFile, PanicInput, RelayLamp, RoomConfig
 
@@ -16,6 +16,7 @@ from .const import (
     CONF_AUDIO,
     CONF_CALENDAR,
     CONF_CAMERAS,
+    CONF_ENDPOINT,
     CONF_ERASE_AT_REVIEW,
     CONF_FINGERPRINT,
     CONF_LAMP_RELAY,
@@ -24,6 +25,7 @@ from .const import (
     CONF_PRE_ROLL,
     CONF_QUOTA,
     CONF_RELAYS,
+    CONF_SERIAL,
     CONF_STREAM_URL,
     CONF_TRANSPORT,
     CONF_TUNNEL_PORT,
@@ -113,6 +115,7 @@ def camera_config(subentry: ConfigSubentry) -> CameraConfig:
         id=subentry.subentry_id,
         source=stream_source(data),
         onvif=onvif_source(data) if CONF_HOST in data else None,
+        device=DeviceId(data.get(CONF_ENDPOINT, ""), data.get(CONF_SERIAL, "")),
         panic=PanicInput(panic, data.get(CONF_PANIC_WHEN) == "open") if panic else None,
     )
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import CONF_HOST, CONF_PORT, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 
 from roomwitness.errors import WitnessError
+from roomwitness.onvif import OnvifSource, at
 from roomwitness.witness import RoomStatus, SiteConfig, StoredKeys, Witness
 
 from . import issues, outside, paths
@@ -23,6 +24,7 @@ from .const import (
     CONF_CUSTODIANS,
     CONF_MODE,
     CONF_ORIGIN,
+    CONF_STREAM_URL,
     CONF_VAULT,
     DOMAIN,
     MODE_ASSISTED,
@@ -109,6 +111,7 @@ class Site:
         issues.async_clear_setup(self.hass)
         self.async_show_keys()
         self._stops.append(self.witness.subscribe(self._async_changed))
+        self.witness.devices.moved = self._async_camera_moved
         await self.async_update_rooms()
         self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
         self._bookings.async_start()
@@ -202,6 +205,20 @@ class Site:
                 watcher()
         self._lamps.async_sync(room_id)
         self._async_show_issues()
+
+    @callback
+    def _async_camera_moved(self, camera_id: str, there: OnvifSource) -> None:
+        """A camera was recognised at another address: keep that one."""
+        subentry = self.entry.subentries.get(camera_id)
+        if subentry is None:
+            return
+        data = {
+            **subentry.data,
+            CONF_HOST: there.host,
+            CONF_PORT: there.port,
+            CONF_STREAM_URL: at(subentry.data[CONF_STREAM_URL], there.host),
+        }
+        self.hass.config_entries.async_update_subentry(self.entry, subentry, data=data)
 
     @callback
     def _async_refresh(self, _now: object = None) -> None:

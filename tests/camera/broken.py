@@ -73,6 +73,9 @@ class BrokenOnvif(OnvifServer):
             return web.Response()
         if mistake == "endless":
             return await self._endless(request)
+        asks_time = "GetSystemDateAndTime" in text
+        if mistake == "private_time" and asks_time and "Security>" not in text:
+            return self._spoilt(self._say(_PRIVATE, 400))
         if mistake == "no_services" and "GetServices" in text:
             return web.Response(status=400, text=_VERSION.replace("VersionMismatch", "Client"))
         response = await super()._handle(request)
@@ -129,14 +132,6 @@ class BrokenOnvif(OnvifServer):
                 text = '<!DOCTYPE s [<!ENTITY x "y">]>' + text.partition("?>")[2]
         return web.Response(text=text, status=response.status, content_type=kind)
 
-    def _GetSystemDateAndTime(self) -> str:  # noqa: N802
-        if self.mistake == "private_time" and "Security>" not in self.told[-1]:
-            return (
-                "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>ter:NotAuthorized"
-                "</s:Value></s:Subcode></s:Code></s:Fault>"
-            )
-        return super()._GetSystemDateAndTime()
-
     def _digest(self, request: web.Request) -> bool:
         header = request.headers.get("Authorization", "")
         told = dict(re.findall(r'(\w+)="?([^",]+)"?', header.removeprefix("Digest ")))
@@ -173,6 +168,10 @@ _VERSION = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>'
     "<faultcode>s:VersionMismatch</faultcode><faultstring>no</faultstring></s:Fault></s:Body>"
     "</s:Envelope>"
+)
+_PRIVATE = (
+    "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>ter:NotAuthorized</s:Value>"
+    "</s:Subcode></s:Code></s:Fault>"
 )
 
 

@@ -31,7 +31,9 @@ class Camera:
         self.onvif.rtsp_port = self.rtsp.port
         await self.onvif.start()
         if self.config.discovery:
-            self.discovery = Discovery(self.config.name, self.config.host, self.onvif.port)
+            self.discovery = Discovery(
+                self.config.name, self.config.host, self.onvif.port, self.onvif.house.endpoint
+            )
             await self.discovery.start()
         return self
 

@@ -27,9 +27,11 @@ _MATCH = """<?xml version="1.0" encoding="UTF-8"?>
 class Discovery(asyncio.DatagramProtocol):
     """One responder; ``port`` 0 takes a free one (then only direct probes reach it)."""
 
-    def __init__(self, name: str, host: str, onvif_port: int) -> None:
+    def __init__(
+        self, name: str, host: str, onvif_port: int, endpoint: uuid.UUID | None = None
+    ) -> None:
         self._name, self._host, self._onvif_port = name, host, onvif_port
-        self.endpoint = uuid.uuid4()
+        self.endpoint = endpoint or uuid.uuid4()
         self._transport: asyncio.DatagramTransport | None = None
         self.port = 0
 

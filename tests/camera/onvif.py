@@ -5,12 +5,12 @@ import base64
 import hashlib
 import re
 import secrets
-from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from . import profiles
 from .config import CameraConfig, Faults
+from .housekeeping import RECORDING, SEARCH, Housekeeping
 from .profiles import VideoProfile
 from .signals import DEVICE_IO, EVENTS, SUBSCRIPTION, Fault, Signals
 
@@ -35,6 +35,7 @@ class OnvifServer:
         self.config, self.faults = config, faults
         self.port = config.onvif_port
         self.rtsp_port = 0
+        self.house = Housekeeping(faults)
         self._fault = fault
         self.signals = Signals(config, faults, self._url)
         self._runner: web.AppRunner | None = None
@@ -47,6 +48,8 @@ class OnvifServer:
         for path in (EVENTS, DEVICE_IO, SUBSCRIPTION + "/{number}"):
             app.router.add_post(path, self._handle)
         app.router.add_post("/panic", self._panic)
+        app.router.add_post(RECORDING, self._handle)
+        app.router.add_post(SEARCH, self._handle)
         app.router.add_post("/fault", self._fault)  # type: ignore[arg-type]
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
@@ -72,6 +75,10 @@ class OnvifServer:
         name = found[1] if found else ""
         if name != "GetSystemDateAndTime" and not self._allowed(text):
             return self._say(_FAULT.format(code="NotAuthorized", text="Not authorized"), 400)
+        if (told := self.house.answer(name, text)) is not None:
+            if told.startswith("!"):
+                return self._say(_FAULT.format(code=told[1:], text="No"), 400)
+            return self._say(told)
         if name in ("GetProfiles", "GetStreamUri"):
             return self._media(name, text, media2=request.path == _MEDIA2)
         try:
@@ -115,17 +122,6 @@ class OnvifServer:
     def _url(self, path: str) -> str:
         return f"http://{self.config.host}:{self.port}{path}"
 
-    def _GetSystemDateAndTime(self) -> str:  # noqa: N802 (ONVIF's name)
-        now = datetime.now(UTC) + timedelta(seconds=self.faults.clock_offset_s)
-        return (
-            "<tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime>"
-            "<tt:DateTimeType>NTP</tt:DateTimeType><tt:DaylightSavings>false</tt:DaylightSavings>"
-            f"<tt:UTCDateTime><tt:Time><tt:Hour>{now.hour}</tt:Hour><tt:Minute>{now.minute}"
-            f"</tt:Minute><tt:Second>{now.second}</tt:Second></tt:Time><tt:Date><tt:Year>"
-            f"{now.year}</tt:Year><tt:Month>{now.month}</tt:Month><tt:Day>{now.day}</tt:Day>"
-            "</tt:Date></tt:UTCDateTime></tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse>"
-        )
-
     def _GetServices(self) -> str:  # noqa: N802
         def service(namespace: str, path: str) -> str:
             return (
@@ -138,6 +134,7 @@ class OnvifServer:
         services += service("ver10/events", EVENTS) + service("ver10/deviceIO", DEVICE_IO)
         if self.config.media2:
             services += service("ver20/media", _MEDIA2)
+        services += "".join(service(*item) for item in self.house.services.items())
         return f"<tds:GetServicesResponse>{services}</tds:GetServicesResponse>"
 
     def _GetCapabilities(self) -> str:  # noqa: N802
@@ -158,8 +155,8 @@ class OnvifServer:
         return (
             "<tds:GetDeviceInformationResponse><tds:Manufacturer>Room Witness</tds:Manufacturer>"
             "<tds:Model>Simulator</tds:Model><tds:FirmwareVersion>1</tds:FirmwareVersion>"
-            f"<tds:SerialNumber>{self.port}</tds:SerialNumber><tds:HardwareId>1</tds:HardwareId>"
-            "</tds:GetDeviceInformationResponse>"
+            f"<tds:SerialNumber>{self.house.serial or self.port}</tds:SerialNumber>"
+            "<tds:HardwareId>1</tds:HardwareId></tds:GetDeviceInformationResponse>"
         )
 
     @property

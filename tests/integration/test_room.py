@@ -266,9 +266,9 @@ async def test_the_preflight_event_and_its_button(
     await camera.fault("clock_offset_s", 7200.0)
     press = {"entity_id": "button.room_12_check_now"}
     await hass.services.async_call("button", "press", press, blocking=True)
-    assert told() == ("failed", ["camera_clock_off"])
+    assert told() == ("failed", ["device_clock_off"])
     assert (DOMAIN, "camera_unreachable_room1_camera1") not in issues
-    issue = issues[DOMAIN, "camera_clock_off_room1_camera1"]
+    issue = issues[DOMAIN, "device_clock_off_room1_camera1"]
     names = {"offset": "+2 h 00 min", "camera": "Door camera", "room": "Room 12"}
     assert issue.translation_placeholders == names
     await camera.fault("clock_offset_s", 0.0)

@@ -1,10 +1,11 @@
 """One look at a device: who it is, its profiles and streams, its clock."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import names, xml
 from .connection import Connection
+from .discovery import plain_endpoint
 from .errors import OnvifError, OnvifNoProfile, OnvifUnreachable
 from .profiles import Profile, choose, profiles
 from .source import OnvifSource
@@ -24,10 +25,12 @@ class Identity:
 class CameraInfo:
     """What the device says of itself.
 
-    ``clock_offset_s`` is its clock minus ours, in seconds; None if it tells no time.
+    ``clock_offset_s`` is its clock minus ours, in seconds; None if it tells no time. ``endpoint``
+    is by what WS-Discovery knows it; empty if it does not say.
     """
 
     identity: Identity
+    endpoint: str = field(repr=False)
     clock_offset_s: float | None
     profiles: tuple[Profile, ...]
 
@@ -47,12 +50,13 @@ async def describe(source: OnvifSource, timeout_s: float = 15.0) -> CameraInfo:
         async with asyncio.timeout(timeout_s), Connection(source) as device:
             offset = await _offset(device)
             about = await identity(device)
+            endpoint = await _endpoint(device)
             found = await profiles(device)
     except TimeoutError:
         raise OnvifUnreachable("timeout") from None
     if not found:
         raise OnvifNoProfile
-    return CameraInfo(about, offset, found)
+    return CameraInfo(about, endpoint, offset, found)
 
 
 async def _offset(device: Connection) -> float | None:
@@ -63,6 +67,16 @@ async def _offset(device: Connection) -> float | None:
     except OnvifError:
         return None  # What it says next decides what is wrong.
     return None if offset is None else offset.seconds
+
+
+async def _endpoint(device: Connection) -> str:
+    try:
+        answer = await device.call(names.DEVICE, "GetEndpointReference")
+    except OnvifUnreachable:
+        raise
+    except OnvifError:
+        return ""
+    return plain_endpoint(xml.text(answer, "GUID"))
 
 
 async def identity(device: Connection) -> Identity:

@@ -38,8 +38,8 @@ _MAX_READ, _MAX_READ_OF_SENDER = 2048, 64  # Answers: reading takes the event lo
 class DiscoveredCamera:
     """A device that answered: where its device service is, and what it calls itself.
 
-    ``endpoint`` is its stable identity (WS-Discovery, 2.6), in lower case and without ``urn:``;
-    where it names none, its address stands in.
+    ``endpoint`` is its stable identity (WS-Discovery, 2.6) as ``plain_endpoint`` gives it; where it
+    names none, its address stands in.
     """
 
     endpoint: str
@@ -79,10 +79,15 @@ def _camera(match: Element, sender: str) -> DiscoveredCamera | None:
     # A camera with several addresses is best reached where it answered from.
     host, port = next((place for place in places if place[0] == sender), places[0])
     scopes = xml.text(match, "Scopes").split()
-    endpoint = xml.text(match, "Address").lower().removeprefix("urn:") or f"{host}:{port}"
+    endpoint = plain_endpoint(xml.text(match, "Address")) or f"{host}:{port}"
     return DiscoveredCamera(
-        endpoint[:_MAX_TEXT], host, port, _scope(scopes, "name"), _scope(scopes, "hardware")
+        endpoint, host, port, _scope(scopes, "name"), _scope(scopes, "hardware")
     )
+
+
+def plain_endpoint(told: str) -> str:
+    """An endpoint's identity, however it is written: a UUID with or without ``urn:uuid:``."""
+    return told.strip().lower().removeprefix("urn:").removeprefix("uuid:")[:_MAX_TEXT]
 
 
 def _places(addresses: str, sender: str) -> Iterator[tuple[str, int]]:
@@ -108,7 +113,7 @@ class Found:
     """Who answered so far. One sender cannot crowd out the others."""
 
     def __init__(self) -> None:
-        self._cameras: dict[str, DiscoveredCamera] = {}
+        self._cameras: set[DiscoveredCamera] = set()
         self._of_sender: Counter[str] = Counter()
         self._read: Counter[str] = Counter()
 
@@ -118,16 +123,16 @@ class Found:
             return
         self._read[sender] += 1
         for camera in parse_match(data, sender):
-            if camera.endpoint in self._cameras or len(self._cameras) >= _MAX_FOUND:
+            if camera in self._cameras or len(self._cameras) >= _MAX_FOUND:
                 continue
             if self._of_sender[sender] < _MAX_OF_SENDER:
                 self._of_sender[sender] += 1
-                self._cameras[camera.endpoint] = camera
+                self._cameras.add(camera)
 
     @property
     def cameras(self) -> tuple[DiscoveredCamera, ...]:
         """All of them, by address."""
-        return tuple(sorted(self._cameras.values(), key=lambda c: (c.host, c.port)))
+        return tuple(sorted(self._cameras, key=lambda c: (c.host, c.port)))
 
 
 class _Listener(asyncio.DatagramProtocol):

@@ -10,6 +10,7 @@ from roomwitness.vault import Receipt, Vault, listing
 from . import problems
 from .cameras import Cameras
 from .config import RoomConfig
+from .devices import Devices
 from .errors import ReceiptNotFound, RoomNotFound
 from .holds import Holds
 from .keys import Keys
@@ -26,11 +27,15 @@ from .upkeep import Upkeep, Wishes
 from .view import overdue, room_status, shown
 from .watches import Watches
 
+# What is said of a camera whose address somebody else has, or nobody.
+_MAY_BE_ELSEWHERE = frozenset({"camera_unreachable", "camera_auth_failed", "stream_not_found"})
+
 
 class Answers:
     """The conductor's half that only looks; ``_disk_problem`` is why its last tick failed."""
 
     keys: Keys
+    devices: Devices
 
     def __init__(
         self,
@@ -163,6 +168,10 @@ class Answers:
             found += self._room_problems(room)
         return tuple(found)
 
+    def _troubled(self) -> set[str]:
+        found = (p for p in self.problems() if p.key in _MAY_BE_ELSEWHERE)
+        return {p.camera_id for p in found if p.camera_id is not None}
+
     def _room_problems(self, room: RoomConfig) -> Iterator[Problem]:
         yield from problems.of_room(
             room,
@@ -172,6 +181,7 @@ class Answers:
         yield from self._preflight.problems(room.id)
         yield from self.cameras.problems(room)
         yield from self.lamps.problems(room)
+        yield from self.devices.problems(room)
         yield from self.holds.problems(room.id, self._clock())
         yield from problems.of_cameras(room.id, self._watches.statuses(room.id))
         for meeting in self._ledger.of_room(room.id):

@@ -19,6 +19,7 @@ from .answers import Answers
 from .backups import Backups
 from .cameras import Cameras
 from .config import RoomConfig, SiteConfig, signer
+from .devices import Devices
 from .errors import (
     LegalFileIncomplete,
     MeetingNotFound,
@@ -83,13 +84,13 @@ class Witness(Answers):
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
         ground = Ground(vault, wishes.calendar_read, clock)
-        preflight = Preflight(
-            self._host,
-            ground.look,
-            self._notify,
-            lambda room_id: wishes.rooms.get(room_id),
-            clock,
+        self.devices = Devices(
+            lambda: wishes.rooms, self._notify, self._troubled, self._camera_moved
         )
+        preflight = Preflight(
+            self._host, ground.look, self._notify, lambda room_id: wishes.rooms.get(room_id), clock,
+            device=self.devices.look,
+        )  # fmt: skip
         space = Space(
             lambda: max(0, vault.free_bytes() - MIN_FREE_BYTES),
             partial(room_bytes, vault.index),
@@ -136,6 +137,7 @@ class Witness(Answers):
         self._host.start()
         self._scrub.start()
         self.outside.start()
+        self.devices.start()
         self._ticker = self._loop.create_task(self._tick_forever(), name="roomwitness ticker")
 
     def _open(self, now: datetime) -> None:
@@ -160,6 +162,7 @@ class Witness(Answers):
             self._ticker = None
         await self.cameras.stop()
         await self.lamps.stop()
+        await self.devices.stop()
         await self._preflight.stop()
         await self._scrub.stop()
         await self.outside.stop()
@@ -182,6 +185,10 @@ class Witness(Answers):
         note = partial(self._ledger.note, "check_failed", invariant=invariant)
         await self._upkeep.run(note, self._clock())
         self._notify_all()
+
+    async def _camera_moved(self, camera_id: str) -> None:
+        note = partial(self._ledger.note, "camera_moved", camera=camera_id)
+        await self._upkeep.run(note, self._clock())
 
     def _close(self) -> None:
         self._ledger.close()

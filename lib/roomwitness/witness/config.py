@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner
-from roomwitness.onvif.source import OnvifSource
+from roomwitness.onvif import DeviceId, OnvifSource
 from roomwitness.policy.words import RoomPolicy
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.keyfile import Custodian, StoredKeys
@@ -106,6 +106,7 @@ class CameraConfig:
     source: StreamSource
     onvif: OnvifSource | None = None
     panic: PanicInput | None = None
+    device: DeviceId = field(default_factory=DeviceId)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Preflight: from some minutes before a meeting until it begins, everything is tried."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureError, CaptureHost, probe
 
-from . import checks
+from . import checks, devices
 from .config import CameraConfig, RoomConfig
 from .status import Checked, Problem
 
@@ -16,14 +16,20 @@ _EVERY_S = 60.0
 _REPORT_S = 6.0
 
 type Look = Callable[[RoomConfig, timedelta], tuple[Problem, ...]]
+type LookAt = Callable[[RoomConfig, CameraConfig], Awaitable[list[Problem]]]
+
+
+async def _nothing_else(_room: RoomConfig, _camera: CameraConfig) -> list[Problem]:
+    return []
 
 
 class Preflight:
     """Checks rooms in the background, again and again while the meeting is still ahead.
 
     So what was mended in time is no problem any more, and what breaks late still is one.
-    ``look`` gives what is wrong besides the cameras (ground.py); it blocks. ``current`` gives the
-    room as it is configured by then: a password may have been corrected.
+    ``look`` gives what is wrong besides the cameras (ground.py); it blocks. ``device`` looks at a
+    camera beside its stream and tells itself what it found (devices.py). ``current`` gives the room
+    as it is configured by then: a password may have been corrected.
     """
 
     def __init__(
@@ -34,6 +40,7 @@ class Preflight:
         current: Callable[[str], RoomConfig | None],
         clock: Callable[[], datetime],
         every_s: float = _EVERY_S,
+        device: LookAt = _nothing_else,
     ) -> None:
         self._host = host
         self._look = look
@@ -41,6 +48,7 @@ class Preflight:
         self._current = current
         self._clock = clock
         self._every_s = every_s
+        self._device = device
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._results: dict[str, Checked] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -93,7 +101,7 @@ class Preflight:
 
     def _take(self, room_id: str, found: tuple[Problem, ...], *, tell: bool) -> None:
         """Keep what was found; a result is news if somebody waits for it, or if it differs."""
-        self._problems[room_id] = found
+        self._problems[room_id] = tuple(p for p in found if p.key not in devices.KEYS)
         before, failed = self._results.get(room_id), tuple(sorted({p.key for p in found}))
         if tell or before is None or before.failed != failed:
             number = before.number + 1 if before else 1
@@ -102,10 +110,18 @@ class Preflight:
 
     async def _check(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         cameras, ground = await asyncio.gather(
-            asyncio.gather(*(self._camera(room.id, camera) for camera in room.cameras)),
+            asyncio.gather(*(self._both(room, camera) for camera in room.cameras)),
             asyncio.to_thread(self._look, room, length),
         )
         return (*(problem for found in cameras for problem in found), *ground)
+
+    async def _both(self, room: RoomConfig, camera: CameraConfig) -> list[Problem]:
+        stream, device = await asyncio.gather(
+            self._camera(room.id, camera), self._device(room, camera)
+        )
+        if any(p.key == devices.CLOCK for p in device):  # The same, and it can be set there.
+            stream = [p for p in stream if p.key != "camera_clock_off"]
+        return stream + device
 
     async def _camera(self, room_id: str, camera: CameraConfig) -> list[Problem]:
         def problem(key: str, **placeholders: str) -> Problem:

@@ -1,0 +1,241 @@
+"""The cameras as devices: their clocks, what they record by themselves, where they are.
+
+Each is asked at start and every hour, before each meeting, and every minute while something is
+wrong with it: so that what was mended is no problem any more (docs/onvif.md).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+
+from roomwitness.errors import WitnessError
+from roomwitness.onvif import (
+    Connection,
+    DeviceClock,
+    OnvifAuthFailed,
+    OnvifError,
+    OnvifSource,
+    OnvifUnreachable,
+    OwnRecordings,
+    another,
+    discover,
+    follow,
+    identity,
+    own_recordings,
+    read_clock,
+    set_clock,
+)
+from roomwitness.onvif.following import Find
+
+from . import checks
+from .config import CameraConfig, RoomConfig
+from .status import Problem
+
+_LOGGER = logging.getLogger(__name__)
+
+CLOCK, EXCHANGED = "device_clock_off", "camera_exchanged"
+RECORDS, KEEPS = "camera_records", "camera_keeps_recordings"
+KEYS = frozenset({CLOCK, EXCHANGED, RECORDS, KEEPS})
+
+_STEP_S, _EVERY_S, _AGAIN_S = 5.0, 3600.0, 60.0
+_SEEK_S = 600.0  # While streams are well: a device may just not speak ONVIF any more.
+_LOOK_TIMEOUT_S = 20.0
+_AT_ONCE = 8
+
+type Moved = Callable[[str, OnvifSource], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The last look at a camera, as it was configured then; ``lost``: it was not there."""
+
+    camera: CameraConfig
+    at: float
+    wrong: tuple[tuple[str, str], ...]
+    lost: bool
+
+
+class Devices:
+    """Looks at every camera with ONVIF.
+
+    ``rooms`` are the rooms by id, ``notify`` is told of rooms whose problems may have changed,
+    ``troubled`` gives cameras whose streams fail: they may be elsewhere. ``note`` logs that a
+    camera was followed; ``moved`` tells whoever keeps its address.
+    """
+
+    def __init__(
+        self,
+        rooms: Callable[[], Mapping[str, RoomConfig]],
+        notify: Callable[[str], None],
+        troubled: Callable[[], Set[str]],
+        note: Callable[[str], Awaitable[None]],
+        *,
+        find: Find = discover,
+        step_s: float = _STEP_S,
+        again_s: float = _AGAIN_S,
+    ) -> None:
+        self.moved: Moved | None = None
+        self._rooms = rooms
+        self._notify = notify
+        self._troubled = troubled
+        self._note = note
+        self.find = find
+        self._step_s = step_s
+        self.again_s = again_s
+        self._seen: dict[str, _Seen] = {}
+        self._sought = -_SEEK_S
+        self._several = asyncio.Semaphore(_AT_ONCE)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.get_running_loop().create_task(
+            self._forever(), name="roomwitness devices"
+        )
+
+    async def stop(self) -> None:
+        """End; what is being asked is broken off."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _forever(self) -> None:
+        while True:
+            await self.round()
+            await asyncio.sleep(self._step_s)
+
+    async def round(self) -> None:
+        """Look at whom it is time to look at, and follow those who are elsewhere."""
+        cameras = self._cameras()
+        for camera_id in self._seen.keys() - cameras.keys():
+            del self._seen[camera_id]
+        now, troubled = asyncio.get_running_loop().time(), self._troubled()
+        due = [c for c in cameras.values() if self._due(c, now, c.id in troubled)]
+        await asyncio.gather(*(self._look(camera) for camera in due))
+        lost = [c for c in cameras.values() if self._seen[c.id].lost and c.device.endpoint]
+        exchanged = any((EXCHANGED, "") in seen.wrong for seen in self._seen.values())
+        pause = self.again_s if troubled or exchanged else _SEEK_S
+        if lost and self.moved is not None and now - self._sought >= pause:
+            self._sought = now
+            await self._follow(lost, self.moved)
+
+    def _due(self, camera: CameraConfig, now: float, troubled: bool) -> bool:
+        seen = self._seen.get(camera.id)
+        if seen is None or (seen.camera.onvif, seen.camera.device) != (camera.onvif, camera.device):
+            return True
+        wrong = troubled or seen.lost or seen.wrong
+        return now - seen.at >= (self.again_s if wrong else _EVERY_S)
+
+    async def _follow(self, lost: list[CameraConfig], moved: Moved) -> None:
+        answers = await self.find()
+        for camera in lost:
+            if camera.onvif is None:
+                continue
+            there = await follow(camera.onvif, camera.device, answers)
+            if there is None:
+                continue
+            with contextlib.suppress(WitnessError):  # A full disk does not keep it lost.
+                await self._note(camera.id)
+            _LOGGER.info("Camera %s answers at another address, and is followed", camera.id)
+            moved(camera.id, there)
+
+    async def look(self, room: RoomConfig, camera: CameraConfig) -> list[Problem]:
+        """Look now; gives what is wrong, as ``problems`` does from then on."""
+        await self._look(camera)
+        return [p for p in self.problems(room) if p.camera_id == camera.id]
+
+    async def _look(self, camera: CameraConfig) -> None:
+        source, before = camera.onvif, self._seen.get(camera.id)
+        if source is None:
+            return
+        wrong, lost = before.wrong if before else (), False
+        try:
+            async with self._several, asyncio.timeout(_LOOK_TIMEOUT_S):
+                wrong = await self._ask(camera, source)
+                lost = any(key == EXCHANGED for key, _ in wrong)
+        except OnvifUnreachable, OnvifAuthFailed, TimeoutError:
+            lost = True  # Or another device is at its address.
+        except OnvifError:
+            pass  # Its stream may be well all the same.
+        at = asyncio.get_running_loop().time()
+        self._seen[camera.id] = _Seen(camera, at, wrong, lost)
+        if before is None or before.wrong != wrong:
+            for room in self._rooms().values():
+                if any(c.id == camera.id for c in room.cameras):
+                    self._notify(room.id)
+
+    @staticmethod
+    async def _ask(camera: CameraConfig, source: OnvifSource) -> tuple[tuple[str, str], ...]:
+        async with Connection(source, cautious=True) as device:
+            clock = await read_clock(device)
+            if another(camera.device, await identity(device)):
+                return ((EXCHANGED, ""),)
+            return wrong(clock, await own_recordings(device))
+
+    def problems(self, room: RoomConfig) -> Iterator[Problem]:
+        """What the last looks at the room's cameras found."""
+        for camera in room.cameras:
+            seen = self._seen.get(camera.id)
+            for key, offset in seen.wrong if seen is not None else ():
+                yield Problem(
+                    key=key,
+                    room_id=room.id,
+                    camera_id=camera.id,
+                    placeholders={"offset": offset} if offset else {},
+                )
+
+    async def look_again(self, camera_id: str) -> None:
+        """Look at a camera now, because somebody mended it."""
+        camera = self._cameras().get(camera_id)
+        if camera is not None:
+            await self._look(camera)
+
+    async def clock(self, camera_id: str) -> DeviceClock | None:
+        """The camera's clock now; None if it tells no time, or there is no such camera.
+
+        Raises:
+            OnvifUnreachable, OnvifAuthFailed, OnvifError.
+        """
+        camera = self._cameras().get(camera_id)
+        if camera is None or camera.onvif is None:
+            return None
+        async with Connection(camera.onvif, cautious=True) as device:
+            return await read_clock(device)
+
+    async def set_clock(self, camera_id: str) -> DeviceClock | None:
+        """Set the camera's clock to ours, and look again; gives what it shows then.
+
+        Raises:
+            OnvifAuthFailed: its user may not set it.
+            OnvifUnreachable, OnvifError.
+        """
+        camera = self._cameras().get(camera_id)
+        if camera is None or camera.onvif is None:
+            return None
+        async with Connection(camera.onvif, cautious=True) as device:
+            clock = await set_clock(device)
+        await self._look(camera)
+        return clock
+
+    def _cameras(self) -> dict[str, CameraConfig]:
+        return {
+            camera.id: camera
+            for room in self._rooms().values()
+            for camera in room.cameras
+            if camera.onvif is not None
+        }
+
+
+def wrong(clock: DeviceClock | None, own: OwnRecordings) -> tuple[tuple[str, str], ...]:
+    """Keys of what a person must know, each with the clock's offset or nothing."""
+    found = []
+    if clock is not None and checks.clock_off(clock.offset.seconds):
+        found.append((CLOCK, checks.shown_offset(clock.offset.seconds)))
+    if own.active:
+        found.append((RECORDS, ""))
+    elif own.stored:
+        found.append((KEEPS, ""))
+    return tuple(found)
