@@ -312,7 +312,8 @@ async def test_the_site_gets_a_new_key_and_the_old_one_is_gone(
     first = written(tmp_path, keys.custodian_identity)
     assert await hass.async_add_executor_job(exported, hass, first, capsys) == [recording]
     kinds = [e["kind"] for e in await hass.async_add_executor_job(log_of, hass)]
-    assert kinds[-3:] == ["site_key_rotation_begun", "rewrapped", "site_key_rotated"]
+    told = [kind for kind in kinds if kind == "rewrapped" or kind.startswith("site_key_")]
+    assert told == ["site_key_rotation_begun", "rewrapped", "site_key_rotated"]
 
 
 async def test_a_site_that_lost_its_keys_gets_new_ones_by_the_repair(
