@@ -7,6 +7,7 @@ was not read since the last tick is told of at its next byte.
 
 import asyncio
 import socket
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -21,11 +22,11 @@ class Batch:
 
     def __init__(self, sock: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._sock = sock
-        self._loop = loop
         self._came = True
         self._at_once = False
         self._set(BYTES)
-        self._timer = loop.call_later(TICK_S, self._tick)
+        self._ticks = _ticks_of.setdefault(loop, _Ticks(loop))
+        self._ticks.add(self)
 
     def read(self) -> None:
         """Something was read."""
@@ -34,12 +35,12 @@ class Batch:
             self._at_once = False
             self._set(BYTES)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """A moment has passed."""
         if not (self._came or self._at_once):
             self._at_once = True
             self._set(1)
         self._came = False
-        self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _set(self, size: int) -> None:
         with suppress(OSError):  # Then each byte wakes us, as ever.
@@ -47,5 +48,39 @@ class Batch:
 
     def close(self) -> None:
         """No more of it: each byte wakes us again."""
-        self._timer.cancel()
+        self._ticks.discard(self)
         self._set(1)
+
+
+class _Ticks:
+    """One timer for all connections of an event loop, as long as there are any."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._batches: set[Batch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, batch: Batch) -> None:
+        self._batches.add(batch)
+        if self._timer is None:
+            self._again()
+
+    def discard(self, batch: Batch) -> None:
+        self._batches.discard(batch)
+        if not self._batches and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        for batch in self._batches:
+            batch.tick()
+        self._again()
+
+    def _again(self) -> None:
+        if (loop := self._loop()) is not None:
+            self._timer = loop.call_later(TICK_S, self._tick)
+
+
+_ticks_of: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Ticks] = (
+    weakref.WeakKeyDictionary()
+)

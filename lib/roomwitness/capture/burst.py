@@ -19,14 +19,14 @@ HEAD = Struct(">BBHBBHII")
 class Fragmented(Protocol):
     """A depacketizer that knows pieces of larger units."""
 
-    def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
-        """How the payload after the one at ``start``, which was pushed, begins if it is neither
-        the last piece of the same unit nor of another one; ``time`` are the RTP timestamp's bits.
-        """
+    def middle(self, view: memoryview, start: int) -> bytes | None:
+        """How the payload after the one at ``start``, which was just pushed, begins if it is
+        neither the last piece of the same unit nor of another one."""
         ...
 
     def more(self, pieces: list[bytes]) -> None:
-        """Take what is behind that beginning in as many payloads, in order."""
+        """Take what is behind that beginning in as many payloads of one size, in order; at
+        least one. The list is the depacketizer's from now on."""
         ...
 
 

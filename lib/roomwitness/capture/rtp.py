@@ -142,11 +142,11 @@ class Track:
                 bits, time = low, self._unwrap(low)
             self._depacketizer.push(view, at + FRAMING + RTP, stop, time, second >= 0x80)
             if fragmented is not None and second < 0x80 and stop + size < end:
-                begins = fragmented.middle(view, at + FRAMING + RTP, low)
+                begins = fragmented.middle(view, at + FRAMING + RTP)
                 if begins is not None and (pieces := alike(view, at, stop, end, begins)):
-                    fragmented.more(pieces)
                     self._sequence = sequence = sequence + len(pieces) & 0xFFFF
                     stop += len(pieces) * (stop - at)
+                    fragmented.more(pieces)
             at = stop
         return at
 

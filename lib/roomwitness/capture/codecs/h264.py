@@ -117,11 +117,12 @@ class H264Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
+    def middle(self, view: memoryview, start: int) -> bytes | None:
         """How a fragment that follows this one begins (burst.py; RFC 6184, 5.8)."""
-        if _kind(view[start]) != _FU_A or view[start + 1] & 0x40 or not self._continues(time):
+        first, header = view[start], view[start + 1]
+        if first & 31 != _FU_A or header & 0x40 or self._fragments is None:
             return None
-        return bytes((view[start], view[start + 1] & 0x3F))
+        return bytes((first, header & 0x3F))
 
 
 def _kind(first: int) -> int:

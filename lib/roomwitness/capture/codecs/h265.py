@@ -126,11 +126,12 @@ class H265Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def middle(self, view: memoryview, start: int, time: int) -> bytes | None:
+    def middle(self, view: memoryview, start: int) -> bytes | None:
         """How a fragment that follows this one begins (burst.py; RFC 7798, 4.4.3)."""
-        if _kind(view[start]) != _FU or view[start + 2] & 0x40 or not self._continues(time):
+        first, second, header = view[start], view[start + 1], view[start + 2]
+        if first >> 1 & 63 != _FU or header & 0x40 or self._fragments is None:
             return None
-        return bytes((view[start], view[start + 1], view[start + 2] & 0x3F))
+        return bytes((first, second, header & 0x3F))
 
 
 def _kind(first: int) -> int:

@@ -143,15 +143,14 @@ class NalDepacketizer:
         if self._gathered > MAX_UNIT_BYTES or len(fragments) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a NAL unit without end")
 
-    def _continues(self, time: int) -> bool:
-        """Whether a fragment of this time would go on with the unfinished NAL unit."""
-        unit = self._unit
-        return self._fragments is not None and unit is not None and unit.time & 0xFFFFFFFF == time
-
     def more(self, pieces: list[bytes]) -> None:
         """Take the pieces that follow (burst.py)."""
-        if self._fragments is not None:
-            self._gather(self._fragments, b"".join(pieces))
+        fragments = self._fragments
+        if fragments is not None:
+            last = pieces.pop()
+            fragments += pieces
+            self._gathered += len(pieces) * len(last)
+            self._gather(fragments, last)
 
     def _aggregate(
         self, unit: AccessUnit, view: memoryview, at: int, end: int, *, least: int
