@@ -22,6 +22,7 @@ class Gateway:
         self.user, self.password = "web", 'w"e\\b'
         self.gets = self.posts = self.refused = 0
         self.port = 0
+        self.only_post = False
         self._nonces: set[str] = set()
         self._ways: dict[str, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
@@ -76,6 +77,8 @@ class Gateway:
         self, cookie: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.posts += 1
+        if self.only_post:
+            self.stop_listening()
         for _ in range(self.patience):
             data = await reader.read(1 << 12)  # A request comes in one piece here.
             if not data:

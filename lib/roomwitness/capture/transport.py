@@ -106,6 +106,11 @@ class RtspTransport(asyncio.BufferedProtocol):
         return str(name[0]) if name else None
 
     @property
+    def waiting(self) -> bool:
+        """Whether a request has no answer yet."""
+        return bool(self._waiting)
+
+    @property
     def nonsense(self) -> bool:
         """Whether the other side has spoken, but not RTSP."""
         return not self._heard and (self._adrift is not None or self._written > self._read)

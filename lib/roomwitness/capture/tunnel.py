@@ -23,6 +23,8 @@ from .transport import Packet, RtspTransport
 _TYPE = "application/x-rtsp-tunnelled"
 # Servers do not count: so long is what every client says.
 _LENGTH = "32767"
+# An answer that is still on its way when the POST ends comes sooner than this.
+_GRACE_S = 0.5
 _REFUSED = {401: CameraAuthFailed, 403: CameraAuthFailed}
 
 
@@ -32,6 +34,7 @@ class _Answer(asyncio.Protocol):
     def __init__(self) -> None:
         self._data = bytearray()
         self.lost = False
+        self.ended: Callable[[], None] = lambda: None
         self.head: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.head.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -56,6 +59,7 @@ class _Answer(asyncio.Protocol):
         self.lost = True
         if not self.head.done():
             self.head.set_exception(ConnectionLost())
+        self.ended()
 
     def rest(self) -> bytes:
         """What came after the head."""
@@ -80,6 +84,7 @@ class _Tunnel(asyncio.Transport):
         self._answer: _Answer | None = None
         self._writing: asyncio.Task[None] | None = None
         self._last = b""
+        self._again: asyncio.TimerHandle | None = None
         self._over = False
 
     async def open(self) -> None:
@@ -123,6 +128,7 @@ class _Tunnel(asyncio.Transport):
         self._up, answer = await tls.connect(self._endpoint, self._port, _Answer)
         self._answer = answer
         answer.head.add_done_callback(lambda _done: self._answered(answer))
+        answer.ended = self._ended
         fields = {
             "Content-Type": _TYPE,
             "Content-Length": _LENGTH,
@@ -166,6 +172,17 @@ class _Tunnel(asyncio.Transport):
                 return
         if response.status >= 400:
             self._rtsp.fail(_REFUSED.get(response.status, TransportRefused)())
+
+    def _ended(self) -> None:
+        """The POST is over: a request that was on its way may have come too late for it."""
+        if not self._over:
+            loop = asyncio.get_running_loop()
+            self._again = loop.call_later(_GRACE_S, self._send_again, self._last)
+
+    def _send_again(self, data: bytes) -> None:
+        # RFC 2326, 12.17: a request that is repeated keeps its number.
+        if not self._over and data is self._last and self._rtsp.waiting:
+            self._send(data)
 
     def _send(self, data: bytes, *, anew: bool = False) -> None:
         """Write now, or once there is a way up again."""
@@ -216,6 +233,8 @@ class _Tunnel(asyncio.Transport):
         self._over = True
         if self._writing is not None:
             self._writing.cancel()
+        if self._again is not None:
+            self._again.cancel()
         for way in (self._up, self._down):
             if way is not None:
                 how(way)

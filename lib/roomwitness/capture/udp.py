@@ -86,6 +86,7 @@ class UdpMedia:
         self._order = Reorder(self._deliver)
         self._reception = Reception(clock_rate)
         self._sender: Sender | None = None
+        self._ports: dict[socket.socket, int] = {}
         self._expiry: asyncio.TimerHandle | None = None
         self._report: asyncio.TimerHandle | None = None
         self.received = 0
@@ -130,16 +131,26 @@ class UdpMedia:
         self._packet(self._channel, view, start, end)
 
     def _arrived(self, sock: socket.socket, port: int | None) -> Iterator[int]:
-        """Sizes of the sender's packets that wait in the socket, each while it is in ``_view``."""
+        """Sizes of the sender's packets that wait in the socket, each while it is in ``_view``.
+
+        ``port`` is what the sender told to send from.
+        """
         host = self._sender.host if self._sender is not None else None
         for _ in range(_BATCH):
             try:
                 size, source = sock.recvfrom_into(self._view)
             except OSError:
                 return
-            if source[0] == host and port in (None, source[1]):
-                self.received += 1
-                yield size
+            if source[0] != host:
+                continue
+            if source[1] != self._ports.get(sock):
+                # Some cameras send from another port than they tell: the first one, then, unless
+                # the told one speaks up.
+                if source[1] != port and sock in self._ports:
+                    continue
+                self._ports[sock] = source[1]
+            self.received += sock is self._rtp
+            yield size
 
     def _read_rtp(self, port: int | None) -> None:
         now, view = self._loop.time(), self._view

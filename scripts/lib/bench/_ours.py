@@ -41,7 +41,7 @@ def main() -> None:
             host=host,
             recording_id=recording.id,
             camera_id=recording.camera_id,
-            source=StreamSource(told["url"]),
+            source=StreamSource(told["url"], **told.get("source", {})),
             start=now,
             cause=GapCause.CONNECTING,
             segment_seconds=told["segment_seconds"],

@@ -23,6 +23,7 @@ SMALL = ("--size", "320x180", "--mbit", "0.3", "--streams", "1", "--seconds", "2
                 "loop_blocked_max_ms": None,
             },
         ),
+        (("transports", *SMALL, "--only", "udp"), {"cpu_udp": None, "undeclared_lost": 0}),
         (("preroll", "--quick"), {"memory_mb_per_camera_max": None, "seconds_max": None}),
         (("reconnect", "--outages", "1"), {"gap_p99_s": None, "undeclared_gaps": 0}),
     ],

@@ -38,25 +38,15 @@ def unbroken(film: _media.Film, sink: MemorySink) -> bool:
     )
 
 
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> _media.Film:
-    folder = tmp_path_factory.mktemp("film") / "units"
-    return _media.make(folder, size="640x360", mbit_s=3.0, fps=25, seconds=6)
-
-
-@pytest.mark.parametrize("transport", [Transport.AUTOMATIC, Transport.UDP])
-async def test_every_access_unit_of_a_server_that_has_only_udp(
-    film: _media.Film, transport: Transport
-) -> None:
+async def test_every_access_unit_of_a_server_that_has_only_udp(film: _media.Film) -> None:
     with gstreamer(fps=film.fps, loop=film.folder, udp_only=True) as (url, _):
-        source = StreamSource(url.replace("/cam", "/loop"), transport=transport)
+        source = StreamSource(url.replace("/cam", "/loop"))
         run = Run(source, segment_seconds=2.0, timeouts=SLOW)
-        await run.segments(2)
+        await run.segments(1)
         sink = await run.stop()
     assert unbroken(film, sink)
     assert [s.facts["lost_packets"] for s in sink.closed] == [0] * len(sink.closed)
     assert sink.causes == [GapCause.CONNECTING]
-    assert sink.closed[1].facts["clock_offset_s"] == pytest.approx(0, abs=0.5)
 
 
 async def test_digest_sound_and_no_tcp_where_only_tcp_is_wanted() -> None:
@@ -148,6 +138,28 @@ async def test_what_handling_a_packet_raises_ends_the_connection(channel: str) -
     media.close()
     media.close()
     assert isinstance(told[0], CameraUnreachable)
+
+
+async def test_a_camera_that_sends_from_another_port_than_it_told() -> None:
+    heard: list[int] = []
+    media = UdpMedia(
+        bind_pair(("127.0.0.1", 0), socket.AF_INET),
+        0,
+        90000,
+        lambda _channel, view, start, _end: heard.append(view[start + 3]),
+        lambda _error: None,
+    )
+    place = ("127.0.0.1", int(media.ports.split("-")[0]))
+    kinds = (socket.AF_INET, socket.SOCK_DGRAM)
+    with socket.socket(*kinds) as told, socket.socket(*kinds) as other, socket.socket(*kinds) as no:
+        told.bind(("127.0.0.1", 0))
+        media.start(Sender("127.0.0.1", told.getsockname()[1], None))
+        for sender, sequence in ((other, 1), (no, 2), (other, 3), (told, 4), (other, 5), (told, 6)):
+            sender.sendto(b"\x80\x60\x00" + bytes((sequence,)) + bytes(20), place)
+        await until(lambda: len(heard) == 4)
+    assert media.received == 4
+    media.close()
+    assert heard == [1, 3, 4, 6]
 
 
 def test_no_free_ports_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
