@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,9 +58,11 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def typed(words: list[str], answers: list[tuple[str, str]]) -> tuple[str, int]:
     """Run ``roomwitness`` at a terminal and type; all that it showed, and how it ended."""
-    child, screen = pty.fork()
-    if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "roomwitness.cli", *words])
+    screen, keyboard = pty.openpty()
+    # setsid makes the terminal its own: a PIN is read from /dev/tty.
+    command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "roomwitness.cli", *words]
+    child = subprocess.Popen(command, stdin=keyboard, stdout=keyboard, stderr=keyboard)
+    os.close(keyboard)
     shown, waited = b"", list(answers)
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -72,7 +75,8 @@ def typed(words: list[str], answers: list[tuple[str, str]]) -> tuple[str, int]:
         shown += data
         if waited and waited[0][0].encode() in shown:
             os.write(screen, waited.pop(0)[1].encode() + b"\n")
-    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(screen)
+    return shown.decode(), child.wait(10)
 
 
 @pytest.mark.parametrize("pin", [PIN, "000000"])
