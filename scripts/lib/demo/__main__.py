@@ -24,6 +24,9 @@ Open  {url}/room-witness   (user demo, password demo)
   Room 14  is driven by automations made from the blueprints: its calendar begins a meeting at
            {other:%H:%M:%S}, the wall switch reports a threat.
 
+  Each camera has a panic button wired to it. To press the one in room 12, in another terminal:
+           curl -X POST {panic}
+
   The cameras, for any video player: {streams}
   (user camera, password "demo password").
   Everything is in {home}; Home Assistant's log is {log}.
@@ -72,6 +75,7 @@ async def _run(place: Place, ended: asyncio.Event) -> None:
                 first=first,
                 second=second,
                 other=begin["calendar.room_14"][0].astimezone(),
+                panic=place.panic,
                 streams=" ".join(f"rtsp://127.0.0.1:{c.rtsp_port}/stream" for c in place.cameras),
                 review=setup.REVIEW_SECONDS,
                 home=place.home,

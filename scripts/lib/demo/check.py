@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from sqlite3 import Error as SqlError
 
+import aiohttp
 import pyrage
 
 from roomwitness.errors import WitnessError
@@ -21,6 +22,7 @@ from .place import Place
 from .setup import REVIEW_SECONDS
 
 _ROOM = "sensor.room_12_state"
+_PANIC = "binary_sensor.room_12_door_panic_button"
 _OTHER = "sensor.room_14_state"
 # What is recorded is on disk within a second; the disk and the camera's pace take their share.
 _KILL_COSTS_S = 2.0
@@ -250,10 +252,21 @@ async def _threat_by_button(walk: Walk) -> str:
         before = int(await client.state("sensor.room_12_evidence_held"))
         await client.act("button.press", "button.room_12_report_threat")
         await walk.is_("sensor.room_12_evidence_held", str(before + 1))
+    async with walk.step("the panic button wired to its camera is heard, and let go"):
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_press(walk.place.panic))
+            await walk.is_(_PANIC, "on")
+        await walk.is_(_PANIC, "off")
     async with walk.step("it goes on recording until its booking ends"):
         await walk.is_("binary_sensor.room_12_recording", "off", seconds=60)
         _need(walk.evidence.meeting(threat).row["state"] == "held", "it is not held")
     return threat
+
+
+async def _press(url: str) -> None:
+    """Press a simulated camera's panic button for a second."""
+    async with aiohttp.request("POST", url) as answer:
+        answer.raise_for_status()
 
 
 async def _held_opens(walk: Walk, *meetings: str) -> None:

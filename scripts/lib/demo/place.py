@@ -106,6 +106,11 @@ class Place:
         cameras = tuple(CameraPlace(name, next(ports), next(ports)) for name in names)
         return cls(home, port, cameras)
 
+    @property
+    def panic(self) -> str:
+        """Where the panic button on room 12's camera is pressed."""
+        return f"http://127.0.0.1:{self.cameras[0].onvif_port}/panic"
+
     def at(self, port: int) -> Self:
         """The same demo with its page elsewhere."""
         return replace(self, port=port)

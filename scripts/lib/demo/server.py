@@ -77,6 +77,7 @@ class Server:
                     *("--onvif-port", str(camera.onvif_port)),
                     *("--rtsp-port", str(camera.rtsp_port)),
                     *("--user", "camera", "--password", "demo password", "--discovery"),
+                    *("--inputs", "1", "--relays", "1"),
                     ready=True,
                 )
             )

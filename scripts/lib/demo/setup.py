@@ -107,7 +107,8 @@ async def _camera(client: Client, entry_id: str, name: str, port: int, how: Answ
         return {**_suggested(shown), "name": name, "audio": True}
 
     way: list[Answer] = [{"next_step_id": "discovered"}, how] if callable(how) else [how]
-    await client.flow(SUBENTRIES, [entry_id, "camera"], *way, address, details)
+    button = {"panic_input": "in1", "panic_when": "closed"}
+    await client.flow(SUBENTRIES, [entry_id, "camera"], *way, address, details, button)
     return await _subentry(client, entry_id, name)
 
 
