@@ -78,6 +78,7 @@ class Checkpoints:
         self._folder = custody / FOLDER
         self.last: datetime | None = None
         self.newest: Kept | None = None
+        self._waiting: list[tuple[str, Kept]] | None = None
 
     def open(self) -> Self:
         """Find the newest."""
@@ -98,6 +99,10 @@ class Checkpoints:
             LogUnwritable: one is due again in a minute.
         """
         kept = Kept(size, now.astimezone(UTC).replace(microsecond=0))
+        if self._waiting is not None:
+            self._waiting.append((note, kept))
+            self.last = kept.time
+            return kept
         try:
             self._folder.mkdir(exist_ok=True)
             replace(self.path(kept), note.encode(), sync=True)
@@ -106,6 +111,20 @@ class Checkpoints:
             raise LogUnwritable(f"errno {err.errno}") from None
         self.last, self.newest = kept.time, kept
         return kept
+
+    def hold(self) -> None:
+        """Write none until ``release``: somebody copies the folder file by file."""
+        self._waiting = self._waiting or []
+
+    def release(self) -> None:
+        """Write those that waited.
+
+        Raises:
+            LogUnwritable: the rest is lost; a newer one is kept in a minute.
+        """
+        waiting, self._waiting = self._waiting or [], None
+        for note, kept in waiting:
+            self.keep(note, kept.size, kept.time)
 
     def note(self, kept: Kept) -> str:
         """The checkpoint, without what others said of it.

@@ -36,7 +36,11 @@ _SAVE_EVERY = 512
 
 
 class CustodyLog:
-    """Append-only log of one site; synchronous and safe for several threads."""
+    """Append-only log of one site; synchronous and safe for several threads.
+
+    While ``holding``, signed heads are given but not written: somebody copies the folder file by
+    file, and a head that is newer than the copied lines would count as tampering.
+    """
 
     def __init__(self, folder: Path, signer: SiteSigner, origin: str) -> None:
         self._folder = folder
@@ -52,6 +56,7 @@ class CustodyLog:
         self._note = ""
         self._signed_size = -1
         self._torn = False
+        self.holding = False
         self.rolled_back_from: int | None = None
 
     def open(self) -> Self:
@@ -214,6 +219,8 @@ class CustodyLog:
                 Checkpoint(self._origin, self._edge.size, self._edge.root()).text()
             )
             try:
+                if self.holding:
+                    return note
                 if note != self._note or not (self._folder / CHECKPOINT).exists():
                     self._keep(CHECKPOINT, note)
                 self._note, self._signed_size = note, self._edge.size

@@ -8,7 +8,7 @@ from .ledger import Ledger
 
 
 class Backups:
-    """Holds the index still, and notes begin and end in the custody log; blocks on disk."""
+    """Holds the index and the log's heads still, and logs begin and end; blocks on disk."""
 
     def __init__(self, vault: Vault, ledger: Ledger) -> None:
         self._vault = vault
@@ -22,9 +22,11 @@ class Backups:
         """
         held = sum(meeting.held for meeting in self._ledger.meetings)
         self._ledger.note("backup_begun", now, held=held)
+        self._ledger.hold_heads(now)
         self._vault.freeze()
 
     def end(self, now: datetime) -> None:
         """It is done."""
         self._vault.thaw()
+        self._ledger.release_heads()
         self._ledger.note("backup_ended", now)

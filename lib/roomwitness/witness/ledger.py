@@ -33,6 +33,8 @@ from .entries import KEPT_AT, bound_fields, clock_fields, hold_fields
 _REMEMBER = timedelta(days=2)
 # A meeting that began longer ago than this has ended.
 _LONGEST = timedelta(days=7)
+# A copy of the folders that did not end after this time was given up.
+_LONGEST_COPY = timedelta(hours=12)
 # A tail shorter than this is a picture that was on its way.
 _A_PICTURE = timedelta(seconds=1)
 
@@ -56,6 +58,7 @@ class Ledger:
         self._origin = origin
         self._log = CustodyLog(log_dir, signer, origin)
         self._kept = Checkpoints(log_dir)
+        self._held_since: datetime | None = None
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
         self.rolled_back = False
@@ -138,6 +141,21 @@ class Ledger:
         """Keep the newest signed head, as after each hold, release, export and erasure."""
         self._keep(self._log.checkpoint(), now)
 
+    def hold_heads(self, now: datetime) -> None:
+        """Until ``release_heads`` lines are written, but no heads: the folder is being copied."""
+        self._log.holding, self._held_since = True, now
+        self._kept.hold()
+
+    def release_heads(self) -> None:
+        """Write the newest head, and those that were to be kept.
+
+        Raises:
+            LogUnwritable.
+        """
+        self._log.holding, self._held_since = False, None
+        self._log.checkpoint()
+        self._kept.release()
+
     def checkpoint_due(self, now: datetime) -> bool:
         """Whether an hour has passed since a checkpoint was kept."""
         return due(self._kept.last, now)
@@ -148,6 +166,9 @@ class Ledger:
         Raises:
             LogUnwritable: also if the checkpoint could not be kept.
         """
+        since = self._held_since
+        if since is not None and not timedelta(0) <= now - since < _LONGEST_COPY:
+            self.release_heads()
         self._log.append("checkpoint", now)
         self._kept.keep(self._log.checkpoint(), self._log.size, now)
         self._kept.tidy(now)

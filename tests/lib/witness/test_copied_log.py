@@ -1,0 +1,71 @@
+"""The log is copied file by file while it grows, as a backup does, and holds when restored."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from roomwitness.custody import verify_log
+from roomwitness.witness.backups import Backups
+from roomwitness.witness.ledger import Ledger
+
+from .house import House
+from .test_bound import T, ledger_of
+
+FILES = ("log.jsonl", "checkpoint", "log.vkey", "log.state", "log.tree", "checkpoints")
+
+
+def copy(source: Path, to: Path, name: str) -> None:
+    path = source / name
+    if path.is_dir():
+        shutil.copytree(path, to / name)
+    elif path.exists():
+        shutil.copyfile(path, to / name)
+
+
+@pytest.mark.parametrize("first", FILES)
+def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str) -> None:
+    vault = house.vault()
+    ledger = ledger_of(house, vault)
+    backups = Backups(vault, ledger)
+    custody, to = house.config.root / "custody", tmp_path / "copy"
+    for number in range(600):  # More than one state of the log is kept.
+        ledger._log.append("start", T, meeting=f"{number}")
+    ledger.keep_hourly(T)
+    backups.begin(T)
+    to.mkdir()
+    copy(custody, to, first)
+    for hour in range(1, 6):
+        for number in range(200):
+            ledger._log.append("start", T, meeting=f"{number}")
+        ledger.note("place_hold", T)
+        ledger.keep_hourly(T + timedelta(hours=hour))
+    for name in FILES:
+        if name != first:
+            copy(custody, to, name)
+    assert verify_log(to).size > 600
+    backups.end(T)
+    now = verify_log(custody)
+    assert now.unsigned == 0
+    assert now.kept == 1 + 1 + 2 * 5
+    ledger.close()
+    shutil.rmtree(custody)
+    to.rename(custody)
+    restored = ledger_of(house, vault)
+    assert (restored.tampered, restored.rolled_back) == ((), False)
+    restored.close()
+    vault.close()
+
+
+def test_a_copy_that_never_ends_is_given_up(house: House) -> None:
+    vault = house.vault()
+    ledger: Ledger = ledger_of(house, vault)
+    custody = house.config.root / "custody"
+    Backups(vault, ledger).begin(T)
+    ledger.keep_hourly(T + timedelta(hours=1))
+    assert verify_log(custody).unsigned == 1
+    ledger.keep_hourly(T + timedelta(hours=12))
+    assert verify_log(custody).unsigned == 0
+    ledger.close()
+    vault.close()
