@@ -122,22 +122,22 @@ class StoredKeys:
 
 
 def destroy_old(path: Path) -> None:
-    """Overwrite and remove what a kill left of the file that was before this one.
+    """Overwrite and remove what a kill left of the file before this one, or of one after it.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    old = _old(path)
-    if not old.exists():
-        return
-    if not (path.exists() and old.samefile(path)):  # Killed before there was a new one.
-        fd = os.open(old, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            _overwrite(fd)
-        finally:
-            os.close(fd)
-    old.unlink()
-    files.sync_folder(path.parent)
+    for left in (_old(path), path.with_name(path.name + files.NEW)):
+        if not left.exists():
+            continue
+        if not (path.exists() and left.samefile(path)):  # Else killed before there was a new one.
+            fd = os.open(left, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                _overwrite(fd)
+            finally:
+                os.close(fd)
+        left.unlink()
+        files.sync_folder(path.parent)
 
 
 def _old(path: Path) -> Path:

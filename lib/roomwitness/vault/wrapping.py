@@ -160,8 +160,8 @@ class Wrapping:
         if wraps is not None:
             self._held.put(recording_id, wraps.for_backups)
 
-    def forget_site(self) -> None:
-        """Remove every wrap for a site: its key is lost.
+    def forget_site(self, keep: Holder | None = None) -> None:
+        """Remove every wrap for a site but one: the keys of the others are lost.
 
         Raises:
             VaultUnwritable.
@@ -170,7 +170,7 @@ class Wrapping:
             (recording, holder, None)
             for recording, holders in self._ephemeral.holders().items()
             for holder in holders
-            if holder.kind == SITE
+            if holder.kind == SITE and holder != keep
         ]
         self._ephemeral.change(found)
 

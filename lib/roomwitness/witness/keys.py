@@ -15,6 +15,7 @@ from roomwitness.vault import Vault
 from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient, try_recipient
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
+from roomwitness.vault.keys import Holder
 from roomwitness.vault.wrapping import Rewrapped
 
 from .errors import CustodianKnown, CustodianNotFound, LastCustodian
@@ -168,6 +169,8 @@ class Keys:
             self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
         self._left, self._looked = found, now
         if not found.more and self._stored.previous_site_identity is not None:
+            # Also those for a key that nobody has here: a wrong key file was put back once.
+            self._vault.keys.forget_site(keep=Holder.site(self._stored.ring.site.recipient))
             self._ledger.note("site_key_rotated", now, site=self._stored.site_id)
             self._save(replace(self._stored, previous_site_identity=None))
         self._closed = self._vault.closed()

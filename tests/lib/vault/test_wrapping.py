@@ -210,6 +210,7 @@ def test_killed_anywhere_while_the_key_file_is_written(tmp_path: Path) -> None:
         found = StoredKeys.load(root / "site.json")
         assert found in (before, after)
         destroy_old(root / "site.json")
+        assert [path.name for path in root.iterdir()] == ["site.json"]
         assert StoredKeys.load(root / "site.json") == found
         after.save(root / "site.json")
         assert [path.name for path in root.iterdir()] == ["site.json"]

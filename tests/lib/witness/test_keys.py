@@ -270,6 +270,27 @@ async def test_a_new_site_key_opens_and_the_old_one_is_nowhere(
     await witness.stop()
 
 
+async def test_a_new_site_key_ends_the_trouble_after_a_wrong_key_file(
+    camera: Camera, house: House
+) -> None:
+    """What the wrong key does not open stays with the custodians, and preflight is content."""
+    room = house.room(camera.source(), bound=False, policy=LONG)
+    witness = await house.started(room)
+    meeting, _ = await evidence_and_calm(witness)
+    await witness.stop()
+    wrong = replace(house.stored, site_identity=str(generate_identity()))
+    wrong.save(house.keys_file)
+    witness = await house.started(room)
+    assert [p.key for p in await witness.preflight("r1")] == ["key_store_unusable"]
+    await witness.keys.rotate_site_key()
+    assert await witness.preflight("r1") == ()
+    custodian = Identity.from_string(house.keys.custodian_identity)
+    vault = house.vault()
+    assert vault.export_identities(meeting, custodian)
+    vault.close()
+    await witness.stop()
+
+
 async def test_a_rotation_that_could_not_be_finished_is(house: House, idle: Witness) -> None:
     house.stored.save(house.keys_file)
     wrapped = idle._vault.keys.rewrap
