@@ -41,7 +41,7 @@ from .const import (
 )
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
-from .transport_flow import CONNECTION, CertificateSteps
+from .transport_flow import CONNECTION, CertificateSteps, shown_transport
 
 CONF_FOUND = "found"
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
@@ -245,6 +245,7 @@ class CameraFlow(CertificateSteps, SignalsStep):
                 "height": str(stream.height if stream else "-"),
                 "sound": (stream.audio_codec if stream else None) or "-",
                 "sound_refused": (stream.sound_refused if stream else None) or "-",
+                "transport": shown_transport(stream, self._data[CONF_STREAM_URL]),
                 "offset": "-" if offset is None else f"{offset:.1f}",
             },
         )

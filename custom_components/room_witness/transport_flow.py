@@ -15,7 +15,7 @@ from homeassistant.helpers.selector import (
     SelectSelectorMode,
 )
 
-from roomwitness.capture import CertificateChanged, CertificateUnknown, Transport
+from roomwitness.capture import CertificateChanged, CertificateUnknown, StreamInfo, Transport
 
 from .const import (
     CONF_FINGERPRINT,
@@ -49,6 +49,13 @@ CONNECTION: dict[Any, Any] = {
         {"collapsed": True},
     )
 }
+
+
+def shown_transport(stream: StreamInfo | None, url: str) -> str:
+    """How the media comes, in letters that need no translation."""
+    if stream is None:
+        return "-"
+    return stream.transport.upper() + (" + TLS" if url.startswith("rtsps:") else "")
 
 
 class CertificateSteps(ConfigSubentryFlow):

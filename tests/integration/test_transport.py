@@ -53,6 +53,7 @@ async def test_a_camera_with_only_udp_is_found_out_and_the_choice_is_kept(
     assert chosen(result) == "tcp"
     result = await flow.go(**told, connection={"transport": "automatic"})
     assert result["step_id"] == "details"
+    assert result["description_placeholders"]["transport"] == "UDP"
     result = await flow.go(name="Hall", audio=False)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (subentry_id,) = entry.subentries
@@ -154,6 +155,7 @@ async def test_a_certificate_is_confirmed_when_it_is_first_seen_and_when_it_chan
     assert (result["step_id"], result["errors"]) == ("stream", {"base": "camera_auth_failed"})
     result = await flow.go(**told)
     assert result["step_id"] == "details"
+    assert result["description_placeholders"]["transport"] == "TCP + TLS"
     result = await flow.go(name="Hall", audio=False)
     (subentry_id,) = entry.subentries
     assert entry.subentries[subentry_id].data["fingerprint"] == first.fingerprint
@@ -273,6 +275,7 @@ async def test_a_camera_behind_an_http_tunnel(
         right = {"transport": "http", "tunnel_port": gate.port}
         result = await flow.go(**told, connection=right)
         assert result["step_id"] == "details"
+        assert result["description_placeholders"]["transport"] == "HTTP"
         await flow.go(name="Hall", audio=False)
         (subentry_id,) = entry.subentries
         assert entry.subentries[subentry_id].data["connection"] == right

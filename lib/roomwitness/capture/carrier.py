@@ -25,6 +25,7 @@ class Carrier:
     def __init__(self, source: StreamSource, client: RtspClient, packet: Packet) -> None:
         # With TLS nothing falls back to UDP, where the media would be in the clear.
         self._may_change = source.transport is Transport.AUTOMATIC and not source.endpoint().tls
+        self._tunnel = source.transport is Transport.HTTP
         self._udp = source.transport is Transport.UDP
         self._client = client
         self._packet = packet
@@ -70,6 +71,13 @@ class Carrier:
             raise TransportRefused("it answered with another transport")
         over.start(sender_of(answer, remote[0]))
         return channel
+
+    @property
+    def transport(self) -> Transport:
+        """How the media comes now: never ``AUTOMATIC``."""
+        if self._udp:
+            return Transport.UDP
+        return Transport.HTTP if self._tunnel else Transport.TCP
 
     def playing(self) -> None:
         """The packets were asked for: over UDP they may never come."""

@@ -8,7 +8,7 @@ from roomwitness.errors import WitnessError
 
 from .codecs import AccessUnit, VideoFormat
 from .errors import CaptureError, StreamNoKeyframe, StreamStalled
-from .source import StreamSource
+from .source import StreamSource, Transport
 from .stream import Stream
 
 _LOOK_EVERY_S = 0.1
@@ -21,6 +21,7 @@ class StreamInfo:
     ``keyframe`` is one picture in Annex B form (ITU-T H.264 and H.265, B), ``decoder`` FFmpeg's
     name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record.
     ``clock_offset_s`` is the camera's wall clock minus ours by its sender report, None without one.
+    ``transport`` is how it came, never ``AUTOMATIC``.
     """
 
     codec: str
@@ -31,6 +32,7 @@ class StreamInfo:
     clock_offset_s: float | None
     decoder: str
     keyframe: bytes = field(repr=False)
+    transport: Transport = Transport.TCP
 
     @property
     def has_audio(self) -> bool:
@@ -66,6 +68,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
             raise StreamNoKeyframe if stream.packets else StreamStalled
         unit = found.result()
         offset = await _clock_offset(stream, client.ended, report_s)
+        transport = stream.transport or Transport.TCP
     finally:
         await stream.close()
     if unit.format is None:
@@ -80,6 +83,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
         offset,
         offer.video_codec.decoder,
         _annex_b(unit, unit.format),
+        transport,
     )
 
 

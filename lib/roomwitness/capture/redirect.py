@@ -3,7 +3,7 @@
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
-from .errors import StreamUnsupported
+from .errors import StreamUnsupported, TransportInsecure
 from .source import StreamSource
 
 # One camera behind a recorder behind a balancer would be three.
@@ -13,11 +13,12 @@ MAX_REDIRECTS = 5
 def moved(source: StreamSource, location: str, peer: str | None) -> StreamSource:
     """The source at another address; ``peer`` is the network address that we were connected to.
 
-    User name and password go along only to the host that they are for, and never from an
-    encrypted connection to one that is not.
+    User name and password go along only to the host that they are for. An encrypted connection is
+    never given up for one that is not.
 
     Raises:
         StreamUnsupported: that is no address of a stream.
+        TransportInsecure: from ``rtsps`` to ``rtsp``.
     """
     here = source.endpoint()
     try:
@@ -30,7 +31,9 @@ def moved(source: StreamSource, location: str, peer: str | None) -> StreamSource
         host = (bare.hostname or "").lower()
     except ValueError:
         raise StreamUnsupported("a redirect to nowhere") from None
-    same = host in (here.host.lower(), peer) and (base.scheme, bare.scheme) != ("rtsps", "rtsp")
+    if here.tls and bare.scheme == "rtsp":
+        raise TransportInsecure
+    same = host in (here.host.lower(), peer)
     name, word = (here.username, here.password) if same else ("", "")
     away = replace(source, url=bare.geturl(), username=name, password=word)
     away.endpoint()

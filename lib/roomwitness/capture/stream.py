@@ -23,7 +23,7 @@ from .errors import (
 from .redirect import MAX_REDIRECTS, moved
 from .rtp import Track
 from .rtsp import RtspClient
-from .source import StreamSource
+from .source import StreamSource, Transport
 
 # The first packets are read as they come: clocks begin with them.
 _CALM_S = 2.0
@@ -205,6 +205,11 @@ class Stream:
         suspects = self._routes.get(channel) or self._routes.get(channel - 1)
         for track in [suspects] if suspects else self._routes.values():
             track.suspect()
+
+    @property
+    def transport(self) -> Transport | None:
+        """How the media comes; None before it is set up."""
+        return self._carrier.transport if self._carrier is not None else None
 
     def fail(self, reason: WitnessError) -> None:
         """End the connection for this reason."""

@@ -10,6 +10,7 @@ import pytest
 
 from bench import _media
 from roomwitness.capture import CaptureError, StreamSource, Transport, presented, probe, tls
+from roomwitness.capture.redirect import moved
 from tests.camera import Camera, CameraConfig
 from tests.peers import gstreamer
 from tests.peers.certificates import Certificate, make
@@ -160,6 +161,10 @@ async def test_media_is_never_in_the_clear_beside_tls(own: Certificate) -> None:
     assert StreamSource(url).endpoint().port == 322
     assert StreamSource("rtsps://camera.example:554/").endpoint().port == 554
     assert (await refused(StreamSource(url, transport=Transport.UDP))).key == "transport_insecure"
+    with pytest.raises(CaptureError) as caught:
+        moved(StreamSource(url), "rtsp://camera.example/stream", None)
+    assert caught.value.key == "transport_insecure"
+    assert moved(StreamSource(url), "rtsps://camera.example/b", None).endpoint().tls
     async with camera(own) as found:
         found.config.udp = True
         error = await refused(replace(found.source(), fingerprint=own.fingerprint))

@@ -6,6 +6,8 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench import _media
 from roomwitness.capture import CaptureError, StreamSource, Timeouts, carrier, probe, udp
@@ -190,6 +192,16 @@ def test_no_free_ports_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_who_may_send(header: str, sender: Sender) -> None:
     assert sender_of(transport_of(header), "10.0.0.9") == sender
+
+
+@given(st.text(), st.sampled_from(("", "RTP/AVP;server_port=", "RTP/AVP;source=")))
+def test_whatever_a_camera_answers(text: str, before: str) -> None:
+    try:
+        found = sender_of(transport_of(before + text), "10.0.0.9")
+    except CaptureError:
+        return
+    assert found.host
+    assert found.rtp is None or 0 < found.rtp < 65536
 
 
 @pytest.mark.parametrize(
