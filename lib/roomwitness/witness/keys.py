@@ -12,7 +12,7 @@ from pathlib import Path
 
 from roomwitness.errors import WitnessError
 from roomwitness.vault import Vault
-from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient, try_recipient
+from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import Holder
@@ -208,7 +208,7 @@ class Keys:
 
 def _fails(plugin: PluginRecipient) -> bool:
     try:
-        try_recipient(str(plugin))
+        plugin.wrap(bytes(16))
     except WitnessError:
         return True
     return False

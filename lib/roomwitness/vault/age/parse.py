@@ -34,13 +34,16 @@ def parse_recipient(text: str) -> KnownRecipient:
 
 
 def try_recipient(text: str) -> None:
-    """Encrypt something to a recipient, as a recording's start would; may run its plugin.
+    """Encrypt something to a recipient that a person enters; runs its plugin, if it has one.
 
     Raises:
         IdentityInvalid: it is none.
         PluginMissing, PluginFailed: what only its plugin can do is not done.
     """
-    parse_recipient(text).wrap(bytes(16))
+    recipient = parse_recipient(text)
+    if isinstance(recipient, PluginRecipient):
+        recipient.once_more()
+    recipient.wrap(bytes(16))
 
 
 def parse_identity(text: str) -> KnownIdentity:

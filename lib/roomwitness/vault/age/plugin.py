@@ -5,6 +5,7 @@ ten seconds in all and nobody to ask.
 """
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,9 +17,13 @@ from .recipient import Wrapped
 
 TIMEOUT = 10.0
 """Seconds that a plugin has for one file key."""
+REST = 600.0
+"""Seconds that a plugin which took too long is left alone: recordings begin meanwhile."""
 
 # What a program of this computer may need; what else is in our environment is not its business.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
+# When a plugin last took too long, by the monotonic clock.
+_hung: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,21 @@ class PluginRecipient:
         """Where the plugin is, if it is on ``PATH``."""
         return process.program(self.name)
 
+    def once_more(self) -> None:
+        """Somebody says that it works: it is not left alone any longer."""
+        _hung.pop(self.name, None)
+
     def wrap(self, file_key: bytes) -> Wrapped:
         """Let the plugin encrypt the file key; waits for it, at most ``TIMEOUT``.
 
         Raises:
             PluginMissing: it is not on ``PATH``.
-            PluginFailed: it fails, asks for somebody, takes too long or does not keep to the
-                protocol.
+            PluginFailed: it fails, asks for somebody, takes too long, took too long less than
+                ``REST`` ago, or does not keep to the protocol.
         """
+        begun = time.monotonic()
+        if begun - _hung.get(self.name, -REST) < REST:
+            raise PluginFailed(f"age-plugin-{self.name} took too long", plugin=self.name)
         answers = _Answers()
         told = (
             Stanza(("add-recipient", self.text), b""),
@@ -61,7 +73,12 @@ class PluginRecipient:
             Stanza(("extension-labels",), b""),
         )
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        process.talk(self.name, "recipient-v1", told, answers.take, environment, TIMEOUT)
+        try:
+            process.talk(self.name, "recipient-v1", told, answers.take, environment, TIMEOUT)
+        except PluginFailed:
+            if time.monotonic() - begun >= TIMEOUT:
+                _hung[self.name] = time.monotonic()
+            raise
         if not answers.stanzas:
             raise PluginFailed(f"age-plugin-{self.name} encrypted nothing", plugin=self.name)
         return Wrapped(tuple(answers.stanzas), frozenset(answers.labels or ()))
