@@ -172,6 +172,10 @@ class Answers:
         found = (p for p in self.problems() if p.key in _MAY_BE_ELSEWHERE)
         return {p.camera_id for p in found if p.camera_id is not None}
 
+    def wired(self, room: RoomConfig) -> tuple[Problem, ...]:
+        """What is wrong now with what is wired to the room's cameras, and with its lamps."""
+        return (*self.cameras.standing(room), *self.lamps.problems(room))
+
     def _room_problems(self, room: RoomConfig) -> Iterator[Problem]:
         yield from problems.of_room(
             room,

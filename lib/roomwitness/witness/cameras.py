@@ -98,13 +98,19 @@ class Cameras:
 
     def problems(self, room: RoomConfig) -> Iterator[Problem]:
         """What is wrong with the room's cameras besides their streams."""
+        yield from self.standing(room)
+        for camera in room.cameras:
+            if self._is_unheld(room.id, camera.id):
+                yield Problem(key="panic_held_nothing", room_id=room.id, camera_id=camera.id)
+
+    def standing(self, room: RoomConfig) -> Iterator[Problem]:
+        """Those that a meeting would begin with."""
         for camera in room.cameras:
             if (link := self._links.get(camera.id)) is None:
                 continue
             for key, there in (
                 ("panic_not_heard", camera.panic is not None and link.silent),
                 ("panic_was_active", link.was_pressed),
-                ("panic_held_nothing", self._is_unheld(room.id, camera.id)),
                 ("camera_tampered", _tampered(link)),
             ):
                 if there:

@@ -83,7 +83,7 @@ class Witness(Answers):
         self._host = CaptureHost()
         wishes = Wishes()
         sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
-        ground = Ground(vault, wishes.calendar_read, clock)
+        ground = Ground(vault, wishes.calendar_read, clock, self.wired)
         self.devices = Devices(
             lambda: wishes.rooms, self._notify, self._troubled, self._camera_moved
         )

@@ -1,6 +1,6 @@
-"""What preflight looks at besides cameras: the disk, the keys, the calendar, the legal file."""
+"""What preflight looks at besides streams: disk, keys, calendar, legal file, what is wired."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,18 +34,26 @@ class Store(Protocol):
 
 
 class Ground:
-    """Looks at a room's surroundings; ``calendar_read`` is when each calendar was last read."""
+    """Looks at a room's surroundings; ``calendar_read`` is when each calendar was last read.
+
+    ``wired`` gives what is known to be wrong with what hangs on its cameras.
+    """
 
     def __init__(
-        self, store: Store, calendar_read: Mapping[str, datetime], clock: Callable[[], datetime]
+        self,
+        store: Store,
+        calendar_read: Mapping[str, datetime],
+        clock: Callable[[], datetime],
+        wired: Callable[[RoomConfig], Iterable[Problem]] = lambda _: (),
     ) -> None:
         self._store = store
         self._calendar_read = calendar_read
         self._clock = clock
+        self._wired = wired
 
     def look(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         """What is wrong for a meeting of that length. Blocks on disk."""
-        found = [*problems.of_legal_file(room)]
+        found = [*problems.of_legal_file(room), *self._wired(room)]
         if self._stale(room):
             found.append(problems.calendar_missing(room))
         try:

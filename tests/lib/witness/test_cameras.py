@@ -179,3 +179,43 @@ async def test_a_camera_with_endless_rules_keeps_its_panic_button(
         await witness.start_meeting("r1")
         camera.signals.press("in2")
         await until(lambda: holds(witness) == 1)
+
+
+async def test_preflight_fails_with_what_a_meeting_would_begin_with(
+    tmp_path: Path, camera: Camera
+) -> None:
+    house = House(tmp_path)
+    wired = room(house, camera)
+    async with running(house, wired) as witness:
+        await until(lambda: witness.cameras.state("c1").listening)
+        assert await witness.preflight("r1") == ()
+        camera.signals.press()  # Nothing to hold: told, but nothing that a meeting begins with.
+        await until(lambda: ("panic_held_nothing", "r1") in keys(witness))
+        camera.signals.set(SCENE, "v", True)
+        await until(lambda: witness.cameras.state("c1").tampered)
+        assert [p.key for p in await witness.preflight("r1")] == ["camera_tampered"]
+        camera.signals.set(SCENE, "v", False)
+        await until(lambda: not witness.cameras.state("c1").tampered)
+        assert await witness.preflight("r1") == ()
+
+
+async def test_a_press_that_cannot_be_reported_does_not_hold_up_the_stop(
+    tmp_path: Path, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path)
+    monkeypatch.setattr(cameras, "_AGAIN_S", 60.0)
+    async with running(house, room(house, camera)) as witness:
+        await until(lambda: witness.cameras.state("c1").listening)
+        await witness.start_meeting("r1")
+        with monkeypatch.context() as patch:
+            asked = asyncio.Event()
+
+            async def refuse(_room_id: str) -> str:
+                asked.set()
+                raise LogUnwritable
+
+            patch.setattr(witness.cameras, "_report", refuse)
+            camera.signals.press()
+            await asyncio.wait_for(asked.wait(), 10)
+        begin = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begin < 10
