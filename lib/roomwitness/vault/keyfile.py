@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,12 @@ from . import age
 from .errors import IdentityInvalid
 from .keys import key_id
 from .wrapping import KeyRing
+
+
+@lru_cache(64)
+def _id(recipient: str) -> str:
+    """Kept, because a post-quantum key takes a millisecond, and it is asked for all the time."""
+    return key_id(age.parse_recipient(recipient))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Custodian:
         Raises:
             IdentityInvalid: the recipient is not one.
         """
-        return key_id(age.parse_recipient(self.recipient))
+        return _id(self.recipient)
 
     @property
     def shown(self) -> str:

@@ -26,6 +26,7 @@ from roomwitness.vault.wrapping import KeyRing, Rewrapped
 
 from .conftest import killed_at
 from .ringworld import Ring, exchange, killed_at_statement, save
+from .test_kill import FullDisk
 
 POOL = [age.generate_identity() for _ in range(5)]
 SITES = [age.generate_identity() for _ in range(3)]
@@ -216,6 +217,29 @@ def test_killed_anywhere_while_the_key_file_is_written(tmp_path: Path) -> None:
         assert [path.name for path in root.iterdir()] == ["site.json"]
         step += 1
     assert step > 3
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_leaves_the_key_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path = tmp_path / "site.json"
+    before = StoredKeys(
+        origin="o",
+        custodians=(Custodian(str(POOL[0].recipient)),),
+        site_identity=str(SITES[0]),
+        log_private_key="",
+    )
+    before.save(path)
+    after = before.rotating(SITES[1])
+    with monkeypatch.context() as patch:
+        FullDisk(patch, room)
+        with pytest.raises(OSError, match="No space left"):
+            after.save(path)
+    assert StoredKeys.load(path) == before
+    after.save(path)
+    assert StoredKeys.load(path) == after
+    assert [found.name for found in tmp_path.iterdir()] == ["site.json"]
 
 
 def test_the_old_key_files_bytes_are_overwritten(tmp_path: Path) -> None:
