@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.room_witness.const import DOMAIN
-from roomwitness.custody import SiteSigner
+from roomwitness.custody import SiteSigner, verify_receipt
 from roomwitness.custody.checkpoints import kept_notes
 from roomwitness.custody.cosignature import cosignatures
 from roomwitness.custody.merkle import consistency_proof, leaf_hash, subtrees, tree_root
@@ -25,7 +25,7 @@ from tests.tsa import Authority
 from tests.witness_server import WitnessServer
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
-from .test_room import call
+from .test_room import call, state
 
 LEAVES = [leaf_hash(b"%d" % n) for n in range(20)]
 ADDRESS = "/api/room_witness/witness/add-checkpoint"
@@ -94,6 +94,24 @@ async def test_a_witness_is_entered_and_signs_what_happens(
         await call(hass, "release", reason="Decision 9")
         await until(hass, lambda: len(cosigned(hass, server.vkey)) > 1)
         assert cosigned(hass, server.vkey)[-1] > first
+        last = "sensor.room_12_last_erasure"
+        await until(hass, lambda: state(hass, last) != "unknown")
+        erased = hass.states.get(last)
+        assert erased is not None
+        lines = (custody(hass) / "log.jsonl").read_text().splitlines()
+        size = 1 + next(n for n, line in enumerate(lines) if '"kind":"erased"' in line)
+        await until(hass, lambda: cosigned(hass, server.vkey)[-1] >= size)
+        answer = await hass.services.async_call(
+            DOMAIN,
+            "get_receipt",
+            {"receipt": erased.attributes["receipt"]},
+            blocking=True,
+            return_response=True,
+        )
+        assert answer is not None
+        facts, proven = verify_receipt(str(answer["file"]), vkey(hass), [server.vkey])
+        assert facts["decision"] == "G-7"
+        assert [seen.name for seen in proven.cosigned] == [server.name]
         sent = b"".join(server.requests)
         assert b"Room 12" not in sent
         assert b"Decision" not in sent

@@ -201,3 +201,15 @@ def kept_notes(custody: Path) -> Iterator[tuple[Kept, str]]:
             continue
         path = store.path(kept, COSIGNATURES)
         yield kept, note + (path.read_bytes().decode() if path.exists() else "")
+
+
+def newest_cosigned(custody: Path, index: int) -> str | None:
+    """The newest kept checkpoint that has entry ``index`` and a cosignature, with all of them."""
+    store = Checkpoints(custody)
+    for kept in reversed(store.all()):
+        if kept.size <= index:
+            break
+        path = store.path(kept, COSIGNATURES)
+        if path.exists():
+            return store.note(kept) + path.read_bytes().decode()
+    return None

@@ -25,7 +25,7 @@ from .merkle import (
     verify_inclusion,
 )
 from .proof import TlogProof
-from .signing import Checkpoint, SiteSigner, open_note
+from .signing import Checkpoint, SiteSigner, open_note, split_note
 from .state import STATE, State
 from .tree import TREE, TreeFile
 
@@ -253,16 +253,22 @@ class CustodyLog:
         """Prove several entries under one new checkpoint; see ``prove``."""
         with self._lock:
             note, size, root = self.checkpoint(), self._edge.size, self._edge.root()
-            found = []
-            for index, leaf in entries:
-                path = inclusion_proof(self._require_tree().subtree, index, size)
-                if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
-                    self._rebuild()
-                    path = inclusion_proof(self._require_tree().subtree, index, size)
-                    if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
-                        raise LogTampered("the log holds no such entry")
-                found.append(TlogProof(index, tuple(path), note, leaf))
-            return found
+            return [self._prove(index, leaf, note, size, root) for index, leaf in entries]
+
+    def prove_under(self, index: int, leaf: bytes, note: str) -> TlogProof:
+        """As ``prove``, under an earlier checkpoint of this log, with its cosignatures."""
+        head = Checkpoint.parse(split_note(note)[0])
+        with self._lock:
+            return self._prove(index, leaf, note, head.size, head.root)
+
+    def _prove(self, index: int, leaf: bytes, note: str, size: int, root: bytes) -> TlogProof:
+        path = inclusion_proof(self._require_tree().subtree, index, size)
+        if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
+            self._rebuild()
+            path = inclusion_proof(self._require_tree().subtree, index, size)
+            if not verify_inclusion(leaf_hash(leaf), index, size, path, root):
+                raise LogTampered("the log holds no such entry")
+        return TlogProof(index, tuple(path), note, leaf)
 
     def consistency(self, old: int) -> list[bytes]:
         """Prove that the log of ``old`` entries is where the newest checkpoint's began."""

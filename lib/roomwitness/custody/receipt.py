@@ -6,7 +6,7 @@ entry, which names the certificate's digest. It is checked with the site's publi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -35,6 +35,19 @@ def certify(signer: SiteSigner, facts: Mapping[str, Any]) -> Certificate:
 def receipt_file(certificate: Certificate, proof: TlogProof) -> str:
     """The file that is kept and handed out."""
     return f"{certificate.note}\n{proof.text()}"
+
+
+def with_proof(file: str, prove: Callable[[int, bytes], TlogProof]) -> str:
+    """The same receipt with another proof of its entry, of that index and line.
+
+    Raises:
+        ProofInvalid: it is malformed.
+    """
+    note, separator, proof = file.partition(f"\n{HEADER}\n")
+    if not separator:
+        raise ProofInvalid("not a receipt")
+    old = TlogProof.parse(f"{HEADER}\n{proof}")
+    return f"{note}\n{prove(old.index, old.leaf).text()}"
 
 
 def verify_receipt(

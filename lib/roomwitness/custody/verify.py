@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checkpoints import kept_notes
+from .checkpoints import kept_notes, newest_cosigned
 from .entry import decode_entry
 from .errors import LogTampered, ProofInvalid
 from .log import CHECKPOINT, LOG, VKEY
@@ -92,8 +92,8 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
     if not 0 <= index < len(lines):
         raise ProofInvalid("the checkpoint signs no such entry")
     # A head that witnesses cosigned shows more than the newest one.
-    cosigned = [n for k, n in kept_notes(folder) if k.size > index and len(split_note(n)[1]) > 1]
-    note = cosigned[-1] if cosigned else (folder / CHECKPOINT).read_bytes().decode()
+    cosigned = newest_cosigned(folder, index)
+    note = cosigned or (folder / CHECKPOINT).read_bytes().decode()
     size = Checkpoint.parse(split_note(note)[0]).size
     path = inclusion_proof(subtrees([leaf_hash(line) for line in lines[:size]]), index, size)
     return TlogProof(index, tuple(path), note, lines[index])

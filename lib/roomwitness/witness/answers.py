@@ -8,6 +8,7 @@ from roomwitness.policy.words import Meeting
 from roomwitness.vault import Receipt, Vault, listing
 
 from . import problems
+from .attested import attested
 from .cameras import Cameras
 from .config import RoomConfig
 from .devices import Devices
@@ -113,7 +114,7 @@ class Answers:
         found = await self._upkeep.run(self._vault.receipt_file, name)
         if found is None:
             raise ReceiptNotFound
-        return found
+        return await self._upkeep.run(attested, self._ledger, found)
 
     async def receipts(
         self,

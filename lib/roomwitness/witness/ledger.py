@@ -187,6 +187,11 @@ class Ledger:
         return self._log
 
     @property
+    def folder(self) -> Path:
+        """Where the log is."""
+        return self._log_dir
+
+    @property
     def kept(self) -> Checkpoints:
         """Its checkpoints that are kept."""
         return self._kept

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roomwitness.custody import verify_log
+from roomwitness.custody import encode_entry, verify_log
 from roomwitness.witness.backups import Backups
 from roomwitness.witness.ledger import Ledger
 
@@ -30,15 +30,14 @@ def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str
     ledger = ledger_of(house, vault)
     backups = Backups(vault, ledger)
     custody, to = house.config.root / "custody", tmp_path / "copy"
-    for number in range(600):  # More than one state of the log is kept.
-        ledger._log.append("start", T, meeting=f"{number}")
+    many = [encode_entry("start", T, {"meeting": f"{number}"}) for number in range(600)]
+    ledger.note_all(many)  # So many that the log's state is kept more than once.
     ledger.keep_hourly(T)
     backups.begin(T)
     to.mkdir()
     copy(custody, to, first)
     for hour in range(1, 6):
-        for number in range(200):
-            ledger._log.append("start", T, meeting=f"{number}")
+        ledger.note_all(many)
         ledger.note("place_hold", T)
         ledger.keep_hourly(T + timedelta(hours=hour))
     for name in FILES:
