@@ -22,6 +22,7 @@ class Housekeeping:
         self.serial = ""
         self.jobs: list[str] | None = None
         self.stored = 0
+        self.storages: list[str] | None = None
 
     def answer(self, name: str, text: str) -> str | None:
         """The response's XML, ``!CODE`` for a fault; None if this is none of our operations."""
@@ -64,6 +65,19 @@ class Housekeeping:
         return (
             f"<tds:GetEndpointReferenceResponse><tds:GUID>urn:uuid:{str(self.endpoint).upper()}"
             "</tds:GUID></tds:GetEndpointReferenceResponse>"
+        )
+
+    def _GetStorageConfigurations(self, _text: str) -> str:  # noqa: N802
+        if self.storages is None:
+            return "!ActionNotSupported"
+        found = "".join(
+            f'<tds:StorageConfigurations token="s{n}"><tds:Data type="{"NFS" if uri else "LOCAL"}">'
+            f"<tds:LocalPath>/mnt</tds:LocalPath><tds:StorageUri>{uri}</tds:StorageUri></tds:Data>"
+            "</tds:StorageConfigurations>"
+            for n, uri in enumerate(self.storages)
+        )
+        return (
+            f"<tds:GetStorageConfigurationsResponse>{found}</tds:GetStorageConfigurationsResponse>"
         )
 
     def _GetRecordingJobs(self, _text: str) -> str:  # noqa: N802

@@ -142,7 +142,10 @@ async def test_a_camera_that_records_by_itself_is_told_until_it_does_not(
     house.jobs = ["Idle"]
     await check(hass)
     assert issues(hass) == {"camera_keeps_recordings_room1_camera1"}
-    house.stored = 0
+    house.stored, house.storages = 0, ["nfs://10.0.0.9/pictures"]
+    await check(hass)
+    assert issues(hass) == {"camera_stores_elsewhere_room1_camera1"}
+    house.storages = []
     await check(hass)
     assert issues(hass) == set()
 

@@ -1,5 +1,6 @@
 """Media profiles: of Media2 (ONVIF Media2, 5.2) where the device has it, else of Media."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
@@ -158,6 +159,7 @@ def _token(item: Element) -> str:
 
 def _number(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), 1e6)
+        number = float(text)
     except ValueError:
         return 0.0
+    return min(max(number, 0.0), 1e6) if math.isfinite(number) else 0.0

@@ -37,7 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 
 CLOCK, EXCHANGED = "device_clock_off", "camera_exchanged"
 RECORDS, KEEPS = "camera_records", "camera_keeps_recordings"
-KEYS = frozenset({CLOCK, EXCHANGED, RECORDS, KEEPS})
+ELSEWHERE = "camera_stores_elsewhere"
+KEYS = frozenset({CLOCK, EXCHANGED, RECORDS, KEEPS, ELSEWHERE})
 
 _STEP_S, _EVERY_S, _AGAIN_S = 5.0, 3600.0, 60.0
 _SEEK_S = 600.0  # While streams are well: a device may just not speak ONVIF any more.
@@ -238,4 +239,6 @@ def wrong(clock: DeviceClock | None, own: OwnRecordings) -> tuple[tuple[str, str
         found.append((RECORDS, ""))
     elif own.stored:
         found.append((KEEPS, ""))
+    if own.elsewhere:
+        found.append((ELSEWHERE, ""))
     return tuple(found)

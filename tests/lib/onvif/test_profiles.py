@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.capture import StreamSource, probe
-from roomwitness.onvif import OnvifSource, Profile, choose, describe
+from roomwitness.onvif import OnvifSource, Profile, at, choose, describe
 from tests.camera import Camera, CameraConfig, VideoProfile
 from tests.peers import gstreamer
 
@@ -78,6 +78,16 @@ def profile(**changes: object) -> Profile:
 def test_the_better_one_is_chosen(better: Profile, worse: Profile) -> None:
     assert choose((better, worse)) is better
     assert choose((worse, better)) is better
+
+
+async def test_odd_numbers_and_addresses_are_nobodys_profile_or_none() -> None:
+    odd = VideoProfile("odd", "H264", fps=float("nan"), kbit=-5, audio=False)
+    unreadable = VideoProfile("bad", "H264", uri="rtsp://[x")
+    (only,) = await described(media2=True, profiles=(odd, unreadable))
+    assert (only.token, only.frame_rate, only.bit_rate) == ("odd", 0, 0)
+    assert only.label == "640×360 H.264 (Odd)"
+    assert at("rtsp://user:word@10.0.0.1:99999/x", "h") == ""
+    assert at("rtsps://user:word@10.0.0.1:322/x?y=1", "fe80::1") == "rtsps://[fe80::1]:322/x?y=1"
 
 
 def test_nothing_to_choose_from() -> None:

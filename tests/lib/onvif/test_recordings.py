@@ -48,6 +48,19 @@ async def test_jobs_and_pictures_are_told(
     assert (found.active, found.stored) == expected
 
 
+@pytest.mark.parametrize(
+    ("storages", "expected"),
+    [([], False), ([""], False), (["", "nfs://user:word@10.0.0.9/x"], True)],
+)
+async def test_a_storage_on_the_network_is_told(
+    camera: Camera, storages: list[str], expected: bool
+) -> None:
+    camera.onvif.house.storages = storages
+    found = await asked(camera)
+    assert found == OwnRecordings(active=False, stored=False, elsewhere=expected)
+    assert "word" not in repr(found)
+
+
 async def test_a_service_that_refuses_tells_of_none(camera: Camera) -> None:
     house = camera.onvif.house
     house.jobs, house.stored = ["Active"], 1

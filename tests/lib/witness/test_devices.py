@@ -11,7 +11,7 @@ from roomwitness.onvif import DeviceId, OnvifSource, OwnRecordings, discover
 from roomwitness.onvif.clock import Offset
 from roomwitness.onvif.timekeeping import DeviceClock
 from roomwitness.witness import RoomConfig
-from roomwitness.witness.devices import CLOCK, EXCHANGED, KEEPS, RECORDS, Devices, wrong
+from roomwitness.witness.devices import CLOCK, ELSEWHERE, EXCHANGED, KEEPS, RECORDS, Devices, wrong
 from roomwitness.witness.errors import RoomBusy
 from tests.camera import Camera
 from tests.camera.discovery import Discovery
@@ -27,6 +27,11 @@ def test_what_is_wrong_by_what_was_seen() -> None:
     assert wrong(DeviceClock(Offset(-3, -2), ntp=True), none) == ((CLOCK, "-2.5 s"),)
     assert wrong(None, OwnRecordings(active=True, stored=True)) == ((RECORDS, ""),)
     assert wrong(None, OwnRecordings(active=False, stored=True)) == ((KEEPS, ""),)
+
+
+def test_a_storage_elsewhere_is_a_thing_of_its_own() -> None:
+    own = OwnRecordings(active=True, stored=True, elsewhere=True)
+    assert wrong(None, own) == ((RECORDS, ""), (ELSEWHERE, ""))
 
 
 class Site:
