@@ -19,7 +19,11 @@ _START = re.compile(
     rb"(?:(?:rtsp|http)/\d|[A-Z_]{3,20} \S+ +rtsp/\d)[^\x00-\x08\x0b-\x1f]*\r?$", re.IGNORECASE
 )
 # The beginning of a start line whose end has not come yet.
-_STARTING = re.compile(rb"(?:r|h)[ -~]{0,9}$|[A-Z_]{1,20}(?: [ -~]*)?\r?$", re.IGNORECASE)
+_STARTING = re.compile(
+    rb"(?:(?:rtsp|http)/[ -~\x80-\xff]*|r(?:ts?)?|rtsp|h(?:tt?)?|http"
+    rb"|[A-Z_]{1,20}(?: [ -~\x80-\xff]*)?)\r?$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,8 @@ class RtspTransport(asyncio.BufferedProtocol):
         self._adrift = 0
         if self._after is not None:
             self.garbled(self._after)
-        return self._find(at, end)
+        self._skip(at, at + 1)
+        return self._find(at + 1, end)
 
     def _find(self, at: int, end: int) -> int:
         """Skip to the next packet or message; what is too short to tell waits."""

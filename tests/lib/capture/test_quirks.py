@@ -91,6 +91,27 @@ async def test_it_plays_all_the_same(answers: dict[str, scripted.Answer]) -> Non
     assert camera.asks("TEARDOWN")[0].headers["session"] in ("1234", "another")
 
 
+@pytest.mark.parametrize("step", [1, 7, 11, 13])
+async def test_answers_in_drops(step: int) -> None:
+    """TCP cuts where it likes, in the middle of a status line too."""
+
+    async def drip(data: bytes) -> None:
+        for start in range(0, len(data), step):
+            camera.writers[0].write(data[start : start + step])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    tasks = []
+
+    def answer(ask: Ask) -> None:
+        said = {"DESCRIBE": with_body(SDP), "SETUP": SETUP, "PLAY": OK}[ask.method]
+        data = scripted.lines(said, ask) + (PLAYED if ask.method == "PLAY" else b"")
+        tasks.append(asyncio.get_running_loop().create_task(drip(data)))
+
+    async with Script(DESCRIBE=answer, SETUP=answer, PLAY=answer) as camera:
+        assert lossless(await watch(camera.source()))
+
+
 @pytest.mark.parametrize(
     ("transport", "on"),
     [("interleaved=0-1", 0), ("interleaved=4-5", 4), ("interleaved=1-2", 1), ("", 0), ("", 6)],
