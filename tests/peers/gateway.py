@@ -23,6 +23,7 @@ class Gateway:
         self.gets = self.posts = self.refused = 0
         self.port = 0
         self.only_post = False
+        self.swallow = 0
         self._nonces: set[str] = set()
         self._ways: dict[str, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
@@ -82,6 +83,9 @@ class Gateway:
         for _ in range(self.patience):
             data = await reader.read(1 << 12)  # A request comes in one piece here.
             if not data:
+                return
+            if self.swallow:  # It ends just as the request arrives.
+                self.swallow -= 1
                 return
             self._ways[cookie].write(base64.b64decode(data, validate=True))
         writer.write(b"HTTP/1.0 200 OK\r\n\r\n")

@@ -1,6 +1,7 @@
 """RTSP over HTTP: through GStreamer's own tunnel, and through gateways that are harder."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,34 @@ async def test_a_post_that_is_ended_is_opened_again(camera: Camera) -> None:
         assert gate.posts >= 3  # DESCRIBE, SETUP, PLAY.
         assert gate.gets == 1
     assert sink.errors == []
+
+
+async def test_a_request_that_came_too_late_for_its_post_is_repeated(camera: Camera) -> None:
+    async with Gateway(camera.rtsp.port) as gate:
+        gate.swallow = 2
+        source = tunnelled(StreamSource(camera.url), gate.port)
+        assert (await probe(source, timeout_s=5.0)).codec == "H.264"
+        assert (gate.gets, gate.posts) == (1, 3)
+
+
+async def test_what_follows_the_answer_at_once_is_read(camera: Camera) -> None:
+    early = b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n"
+    said: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + early)
+            await said
+        else:
+            said.set_result(await reader.read(1 << 12))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    assert await refused(tunnelled(StreamSource("rtsp://127.0.0.1/"), port)) == "camera_unreachable"
+    assert (await said).startswith(b64encode(b"RTSP/1.0 200 OK\r\nCSeq"))
+    server.close()
 
 
 async def test_a_tunnel_that_breaks_is_an_ordinary_gap(camera: Camera) -> None:
