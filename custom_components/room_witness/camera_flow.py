@@ -27,7 +27,6 @@ from roomwitness.onvif import (
     CameraInfo,
     DiscoveredCamera,
     describe,
-    discover,
     endpoint_of,
 )
 
@@ -39,6 +38,7 @@ from .const import (
     CONF_SERIAL,
     CONF_STREAM_URL,
 )
+from .discovery import async_look
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
 from .transport_flow import CONNECTION, CertificateSteps, shown_transport
@@ -105,7 +105,7 @@ class CameraFlow(CertificateSteps, SignalsStep):
                 CONF_NAME: camera.name,
             }
             return await self.async_step_onvif()
-        self._found = {f"{c.endpoint} {c.host}:{c.port}": c for c in await discover()}
+        self._found = {f"{c.endpoint} {c.host}:{c.port}": c for c in await async_look(self.hass)}
         known = {
             (s.data.get(CONF_HOST), s.data.get(CONF_PORT))
             for s in camera_subentries(self._get_entry()).values()

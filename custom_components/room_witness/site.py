@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from .const import (
     MODE_SEALED,
 )
 from .copies import BackupList
+from .discovery import async_look
 from .lamp import Lamps
 from .rooms import camera_config, camera_subentries, room_config, room_subentries
 
@@ -112,6 +114,7 @@ class Site:
         self.async_show_keys()
         self._stops.append(self.witness.subscribe(self._async_changed))
         self.witness.devices.moved = self._async_camera_moved
+        self.witness.devices.find = partial(async_look, self.hass)
         await self.async_update_rooms()
         self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
         self._bookings.async_start()

@@ -35,6 +35,7 @@ class OnvifServer:
         self.config, self.faults = config, faults
         self.port = config.onvif_port
         self.rtsp_port = 0
+        self.refused = 0
         self.house = Housekeeping(faults)
         self._fault = fault
         self.signals = Signals(config, faults, self._url)
@@ -74,6 +75,7 @@ class OnvifServer:
         found = re.search(r"<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)", text)
         name = found[1] if found else ""
         if name != "GetSystemDateAndTime" and not self._allowed(text):
+            self.refused += 1
             return self._say(_FAULT.format(code="NotAuthorized", text="Not authorized"), 400)
         if (told := self.house.answer(name, text)) is not None:
             if told.startswith("!"):

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.room_witness import camera_flow, paths
+from custom_components.room_witness import camera_flow, discovery, paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.rooms import room_config
 from roomwitness.onvif import discover
@@ -99,7 +99,7 @@ async def test_a_camera_picked_from_what_was_discovered(
     responder = Discovery("Door", "127.0.0.1", camera.onvif.port)
     await responder.start(0)
     look = partial(discover, 0.4, [("127.0.0.1", responder.port)])
-    monkeypatch.setattr(camera_flow, "discover", look)
+    monkeypatch.setattr(discovery, "discover", look)
     assert (await flow.start())["type"] is FlowResultType.MENU
     result = await flow.go(next_step_id="discovered")
     assert result["step_id"] == "discovered"
@@ -128,7 +128,7 @@ async def test_a_camera_picked_from_what_was_discovered(
     assert subentry.data["stream_url"] == camera.url
     assert subentry.data["audio"] is True
     await hass.async_block_till_done()
-    monkeypatch.setattr(camera_flow, "discover", partial(discover, 0.2))
+    monkeypatch.setattr(discovery, "discover", partial(discover, 0.2))
     responder.stop()
     await flow.start()
     result = await flow.go(next_step_id="discovered")

@@ -136,35 +136,56 @@ class Found:
 
 
 class _Listener(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.found = Found()
+    def __init__(self, found: Found) -> None:
+        self._found = found
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
-        self.found.take(data, str(addr[0]))
+        self._found.take(data, str(addr[0]))
 
     def error_received(self, exc: Exception) -> None:
         """One target cannot be reached: the others still may."""
 
 
 async def discover(
-    timeout_s: float = 3.0, targets: Sequence[tuple[str, int]] = ()
+    timeout_s: float = 3.0,
+    targets: Sequence[tuple[str, int]] = (),
+    interfaces: Sequence[str] = (),
 ) -> tuple[DiscoveredCamera, ...]:
     """Probe by multicast, and each of ``targets`` directly; gives who answered, by address.
 
-    A network without multicast gives an empty answer, not an error.
+    ``interfaces`` are addresses of this computer, on each of which is asked beside where the system
+    would by itself. A network without multicast gives an empty answer, not an error.
     """
-    loop = asyncio.get_running_loop()
-    transport, listener = await loop.create_datagram_endpoint(
-        _Listener,
-        family=socket.AF_INET,
-        local_addr=("0.0.0.0", 0),  # noqa: S104 (answers come from anywhere)
-    )
+    found = Found()
+    transports = [await _endpoint(found, address) for address in ("0.0.0.0", *interfaces)]  # noqa: S104
     try:
         for _ in range(2):  # UDP loses some: WS-Discovery asks twice (appendix I).
             probe = _PROBE.format(id=uuid.uuid4()).encode()
-            for target in ((GROUP, PORT), *targets):
-                transport.sendto(probe, target)
+            for transport in transports:
+                if transport is not None:
+                    transport.sendto(probe, (GROUP, PORT))
+            for target in targets:
+                if transports[0] is not None:
+                    transports[0].sendto(probe, target)
             await asyncio.sleep(timeout_s / 2)
     finally:
-        transport.close()
-    return listener.found.cameras
+        for transport in transports:
+            if transport is not None:
+                transport.close()
+    return found.cameras
+
+
+async def _endpoint(found: Found, address: str) -> asyncio.DatagramTransport | None:
+    """A socket that asks on this interface; None if there is no such one any more."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((address, 0))
+        if address != "0.0.0.0":  # noqa: S104 (as the system would)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Listener(found), sock=sock)
+    except OSError:
+        sock.close()
+        return None
+    return transport

@@ -42,6 +42,7 @@ KEYS = frozenset({CLOCK, EXCHANGED, RECORDS, KEEPS, ELSEWHERE})
 
 _STEP_S, _EVERY_S, _AGAIN_S = 5.0, 3600.0, 60.0
 _SEEK_S = 600.0  # While streams are well: a device may just not speak ONVIF any more.
+_REFUSED = 5  # So many times as long.
 _LOOK_TIMEOUT_S = 20.0
 _AT_ONCE = 8
 
@@ -50,12 +51,16 @@ type Moved = Callable[[str, OnvifSource], None]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The last look at a camera, as it was configured then; ``lost``: it was not there."""
+    """The last look at a camera, as it was configured then.
+
+    ``lost``: it was not there; ``refused``: it, or who has its address, refused the password.
+    """
 
     camera: CameraConfig
     at: float
     wrong: tuple[tuple[str, str], ...]
     lost: bool
+    refused: bool
 
 
 class Devices:
@@ -127,6 +132,8 @@ class Devices:
         seen = self._seen.get(camera.id)
         if seen is None or (seen.camera.onvif, seen.camera.device) != (camera.onvif, camera.device):
             return True
+        if seen.refused:  # Cameras lock out who is wrong too often.
+            return now - seen.at >= _REFUSED * self.again_s
         wrong = troubled or seen.lost or seen.wrong
         return now - seen.at >= (self.again_s if wrong else _EVERY_S)
 
@@ -152,17 +159,19 @@ class Devices:
         source, before = camera.onvif, self._seen.get(camera.id)
         if source is None:
             return
-        wrong, lost = before.wrong if before else (), False
+        wrong, lost, refused = before.wrong if before else (), False, False
         try:
             async with self._several, asyncio.timeout(_LOOK_TIMEOUT_S):
                 wrong = await self._ask(camera, source)
                 lost = any(key == EXCHANGED for key, _ in wrong)
-        except OnvifUnreachable, OnvifAuthFailed, TimeoutError:
-            lost = True  # Or another device is at its address.
+        except OnvifAuthFailed:
+            lost = refused = True  # Or another device is at its address.
+        except OnvifUnreachable, TimeoutError:
+            lost = True
         except OnvifError:
             pass  # Its stream may be well all the same.
         at = asyncio.get_running_loop().time()
-        self._seen[camera.id] = _Seen(camera, at, wrong, lost)
+        self._seen[camera.id] = _Seen(camera, at, wrong, lost, refused)
         if before is None or before.wrong != wrong:
             for room in self._rooms().values():
                 if any(c.id == camera.id for c in room.cameras):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.onvif import discover, parse_match, xml
-from roomwitness.onvif.discovery import Found
+from roomwitness.onvif.discovery import GROUP, PORT, Found
 from tests.camera.discovery import Discovery
 
 ADDRESS = "<d:XAddrs>http://{}/onvif/device_service</d:XAddrs>"
@@ -155,6 +156,28 @@ async def test_a_flood_of_nonsense_hides_nobody() -> None:
     found = await discover(0.3, [transport.get_extra_info("sockname")])
     transport.close()
     assert "10.1.1.1" in {camera.host for camera in found}
+
+
+async def test_each_interface_is_asked_and_one_that_is_gone_is_left_out() -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Group(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            asked.append(addr)
+
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        sock.setsockopt(socket.SOL_SOCKET, option, 1)
+    sock.bind(("", PORT))
+    member = socket.inet_aton(GROUP) + socket.inet_aton("127.0.0.1")
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Group, sock=sock)
+    try:
+        await discover(0.2, interfaces=["127.0.0.1", "10.10.10.10"])
+    finally:
+        transport.close()
+    assert "127.0.0.1" in {host for host, _ in asked}
 
 
 @given(st.binary(max_size=300))

@@ -169,7 +169,13 @@ async def test_a_device_that_took_the_address_is_told_and_the_right_one_found(
 async def test_a_refused_password_is_nobodys_clock(site: Site, camera: Camera) -> None:
     site.devices.find = partial(discover, 0.1)
     await camera.fault("wrong_password")
+    site.devices.again_s = 0.2
     assert await site.round() == []
+    refused = camera.onvif.refused
+    await asyncio.sleep(0.3)  # An ordinary pause is too short: cameras lock out.
+    assert await site.round() == []
+    assert camera.onvif.refused == refused
+    site.devices.again_s = 0.0
     camera.onvif._GetDeviceInformation = None  # type: ignore[method-assign,assignment]
     await camera.fault("wrong_password", False)
     assert await site.round() == []
