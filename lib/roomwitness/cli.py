@@ -15,6 +15,7 @@ from roomwitness.custody import (
     disagreements,
     prove_entry,
     read_account,
+    read_again,
     timestamp,
     verify_files,
     verify_log,
@@ -135,7 +136,7 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
     try:
         before = read_account(custody, key)
         rows = listed_in(vault)
-        found = disagreements(rows, before, read_account(custody, key))
+        found = disagreements(rows, before, read_again(before, custody, key))
     except LogTampered as err:
         return [Finding("log-whole", str(err))]
     return [Finding(*each) for each in found]

@@ -6,7 +6,15 @@ from .errors import LogTampered, LogUnwritable, ProofInvalid
 from .log import CustodyLog
 from .proof import Proven, TlogProof
 from .receipt import Certificate, certify, receipt_file, verify_receipt
-from .sealed import Account, SealedFile, disagreements, files_root, read_account, verify_files
+from .sealed import (
+    Account,
+    SealedFile,
+    disagreements,
+    files_root,
+    read_account,
+    read_again,
+    verify_files,
+)
 from .signing import SiteSigner
 from .verify import Verified, prove_entry, verify_log
 from .witnessed import witnessed
@@ -30,6 +38,7 @@ __all__ = [
     "files_root",
     "prove_entry",
     "read_account",
+    "read_again",
     "receipt_file",
     "verify_files",
     "verify_log",

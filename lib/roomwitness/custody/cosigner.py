@@ -51,6 +51,7 @@ class Cosigner:
         self._folder = folder
         self._signer = signer
         self._lock = threading.Lock()
+        self._signed: dict[str, int] = {}
         self._keys: dict[str, list[str]] = {}
         for vkey in vkeys:
             origin, key = log_key(vkey)
@@ -83,6 +84,8 @@ class Cosigner:
 
     def _compare(self, asked: Submission, head: Checkpoint, text: str, now: datetime) -> Answer:
         size, root = self._seen(head.origin)
+        if size < self._signed.get(head.origin, 0):
+            raise OSError("what was seen of a log was taken away while we run")
         if asked.old != size or (size == head.size and root != head.root):
             return Answer(409, f"{size}\n", SIZE_TYPE)
         if not verify_consistency(size, head.size, root, head.root, asked.proof):
@@ -90,6 +93,7 @@ class Cosigner:
         if head.size > size:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace(self._path(head.origin), asked.note.encode(), sync=True)
+        self._signed[head.origin] = head.size
         return Answer(200, cosign(self._signer, text, now))
 
     def _seen(self, origin: str) -> tuple[int, bytes]:

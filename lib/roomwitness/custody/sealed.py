@@ -13,8 +13,10 @@ from roomwitness import files
 
 from .entry import decode_entry
 from .errors import LogTampered
+from .log import CHECKPOINT
 from .merkle import CompactRange
-from .verify import read_log
+from .signing import Checkpoint, split_note
+from .verify import walk_log
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,11 +55,12 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a log that holds says of recordings: begun (with their meetings), ended, erased."""
+    """What a log of ``size`` entries says: recordings begun (and their meetings), ended, erased."""
 
     begun: Mapping[str, str]
     ended: Mapping[str, Bound]
     erased: frozenset[str]
+    size: int = 0
 
     @property
     def expected(self) -> frozenset[str]:
@@ -71,13 +74,19 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
     Raises:
         LogTampered: the log does not hold, or is not there.
     """
-    verified, lines = read_log(folder, vkey)
+    lines: list[tuple[int, bytes]] = []
+
+    def see(number: int, line: bytes) -> None:
+        if b'"recording_' in line or b'"erased"' in line:
+            lines.append((number, line))
+
+    size = walk_log(folder, see, vkey).size
     begun: dict[str, str] = {}
     ended: dict[str, Bound] = {}
     erased: set[str] = set()
-    for line in lines[: verified.size]:
-        if b'"recording_' not in line and b'"erased"' not in line:
-            continue
+    for number, line in lines:
+        if number >= size:
+            break
         match decode_entry(line):
             case {"kind": "recording_begun", "recording": str(recording), "meeting": str(meeting)}:
                 begun[recording] = meeting
@@ -85,7 +94,21 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
                 ended[recording] = Bound(count, root)
             case {"kind": "erased", "meeting": str(meeting)}:
                 erased.add(meeting)
-    return Account(begun, ended, frozenset(erased))
+    return Account(begun, ended, frozenset(erased), size)
+
+
+def read_again(account: Account, folder: Path, vkey: str | None = None) -> Account:
+    """The account as it is now: read anew only if more was signed meanwhile.
+
+    Raises:
+        LogTampered: the log does not hold any more.
+    """
+    try:
+        text, _ = split_note((folder / CHECKPOINT).read_bytes().decode())
+    except OSError, UnicodeDecodeError:
+        raise LogTampered("the checkpoint is missing or unreadable") from None
+    same = Checkpoint.parse(text).size == account.size
+    return account if same else read_account(folder, vkey)
 
 
 type Row = tuple[str, str, bool, list[tuple[str, int, str]]]

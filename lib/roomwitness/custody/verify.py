@@ -1,6 +1,6 @@
 """Check a custody log with nothing but its files and the site's public key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,35 +39,34 @@ def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) 
     Raises:
         LogTampered: the log or its checkpoint does not hold, or is not there.
     """
-    return read_log(folder, vkey, kept)[0]
+
+    def whole(number: int, line: bytes) -> None:
+        try:
+            decode_entry(line)
+        except LogTampered:
+            raise LogTampered("a line is not an entry", line=str(number + 1)) from None
+
+    return walk_log(folder, whole, vkey, kept)
 
 
-def read_log(
-    folder: Path, vkey: str | None = None, kept: Sequence[str] = ()
-) -> tuple[Verified, list[bytes]]:
-    """As ``verify_log``, and the lines; those behind the signed ``size`` are nobody's word yet."""
+def walk_log(
+    folder: Path,
+    see: Callable[[int, bytes], None],
+    vkey: str | None = None,
+    kept: Sequence[str] = (),
+) -> Verified:
+    """As ``verify_log``; ``see`` gets each line and its number, also those not signed yet.
+
+    A line is known to be what was signed only when this returns. Nothing is kept in memory.
+    """
     try:
         key = vkey or (folder / VKEY).read_text()
         signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
         beside = [note for _, note in kept_notes(folder)]
         earlier = [Checkpoint.parse(open_note(note, key)) for note in (*kept, *beside)]
-        lines = (folder / LOG).read_bytes().split(b"\n")[:-1]
+        tree, roots, last = _walk(folder / LOG, see, signed, {head.size for head in earlier})
     except OSError, UnicodeDecodeError:
         raise LogTampered("log, checkpoint or key is missing or unreadable") from None
-    tree = CompactRange()
-    roots = {0: tree.root()}
-    wanted = {checkpoint.size for checkpoint in earlier}
-    last: str | None = None
-    for number, line in enumerate(lines, 1):
-        try:
-            last = str(decode_entry(line)["time"])
-        except LogTampered:
-            raise LogTampered("a line is not an entry", line=str(number)) from None
-        tree.append(line)
-        if tree.size in wanted:
-            roots[tree.size] = tree.root()
-        if tree.size == signed.size and tree.root() != signed.root:
-            raise LogTampered("the lines do not match the checkpoint")
     if tree.size < signed.size:
         raise LogTampered("lines are missing")
     for checkpoint in earlier:
@@ -75,9 +74,28 @@ def read_log(
         if not same or roots.get(checkpoint.size) != checkpoint.root:
             raise LogTampered("this is not the log that a kept checkpoint was taken of")
     unsigned = tree.size - signed.size
-    root = signed.root.hex()
-    found = Verified(signed.origin, signed.size, unsigned, root, last, len(beside))
-    return found, lines
+    time = str(decode_entry(last)["time"]) if last is not None else None
+    return Verified(signed.origin, signed.size, unsigned, signed.root.hex(), time, len(beside))
+
+
+def _walk(
+    path: Path, see: Callable[[int, bytes], None], signed: Checkpoint, wanted: Set[int]
+) -> tuple[CompactRange, dict[int, bytes], bytes | None]:
+    """The tree over all whole lines, its heads at the sizes that are wanted, the last line."""
+    tree, last = CompactRange(), None
+    roots = {0: tree.root()}
+    with path.open("rb") as file:
+        for whole in file:
+            if not whole.endswith(b"\n"):
+                break
+            last = whole[:-1]
+            see(tree.size, last)
+            tree.append(last)
+            if tree.size in wanted:
+                roots[tree.size] = tree.root()
+            if tree.size == signed.size and tree.root() != signed.root:
+                raise LogTampered("the lines do not match the checkpoint")
+    return tree, roots, last
 
 
 def prove_entry(folder: Path, index: int) -> TlogProof:
@@ -87,13 +105,21 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
         LogTampered: the log or its checkpoint does not hold.
         ProofInvalid: the checkpoint signs no such entry.
     """
-    found, lines = read_log(folder)
-    lines = lines[: found.size]
-    if not 0 <= index < len(lines):
+    hashes: list[bytes] = []
+    leaf = b""
+
+    def see(number: int, line: bytes) -> None:
+        nonlocal leaf
+        hashes.append(leaf_hash(line))
+        if number == index:
+            leaf = line
+
+    found = walk_log(folder, see)
+    if not 0 <= index < found.size:
         raise ProofInvalid("the checkpoint signs no such entry")
     # A head that witnesses cosigned shows more than the newest one.
     cosigned = newest_cosigned(folder, index)
     note = cosigned or (folder / CHECKPOINT).read_bytes().decode()
     size = Checkpoint.parse(split_note(note)[0]).size
-    path = inclusion_proof(subtrees([leaf_hash(line) for line in lines[:size]]), index, size)
-    return TlogProof(index, tuple(path), note, lines[index])
+    path = inclusion_proof(subtrees(hashes[:size]), index, size)
+    return TlogProof(index, tuple(path), note, leaf)

@@ -20,6 +20,7 @@ from roomwitness.custody import (
     TlogProof,
     disagreements,
     read_account,
+    read_again,
 )
 from roomwitness.custody.checkpoints import due
 from roomwitness.policy.meeting import Event, advance
@@ -201,7 +202,7 @@ class Ledger:
         try:
             before = read_account(self._log_dir, self._signer.vkey)
             rows = list(listed(self._vault.index.rows))
-            after = read_account(self._log_dir, self._signer.vkey)
+            after = read_again(before, self._log_dir, self._signer.vkey)
         except LogTampered:
             return frozenset({"log-whole"})
         return frozenset(name for name, _ in disagreements(rows, before, after))

@@ -72,6 +72,9 @@ def test_what_it_cannot_keep_or_read_it_does_not_sign(cosigner: Cosigner, tmp_pa
     path.write_bytes(b"\xff")
     with pytest.raises(OSError, match="cannot be read"):
         cosigner.add_checkpoint(asked(a, 0, 3), T)
+    path.unlink()
+    with pytest.raises(OSError, match="taken away"):
+        cosigner.add_checkpoint(asked(HISTORIES[1], 0, 7), T)
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Not a directory"):
         Cosigner(tmp_path / "file", WITNESS, [LOG.vkey]).add_checkpoint(asked(a, 0, 3), T)
