@@ -1,6 +1,6 @@
 """Packets in any order within the window come out in order, each once; what is lost stays lost."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomwitness.capture.reorder import Reorder
@@ -46,6 +46,7 @@ def disordered(draw: st.DrawFn, window: int, count: st.SearchStrategy[int]) -> l
     return order
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 12), st.integers(0, 0xFFFF))
 def test_any_permutation_within_the_window(data: st.DataObject, window: int, first: int) -> None:
     order = data.draw(disordered(window, st.integers(1, 60)))
@@ -59,6 +60,7 @@ def test_any_permutation_within_the_window(data: st.DataObject, window: int, fir
     assert world.buffer.deadline is None
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(0, 0xFFFF))
 def test_lost_and_repeated_ones(data: st.DataObject, first: int) -> None:
     order = data.draw(disordered(4, st.integers(2, 60)))
@@ -76,6 +78,7 @@ def test_lost_and_repeated_ones(data: st.DataObject, first: int) -> None:
     assert world.sequences == [(first + n) & 0xFFFF for n in came]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_whatever_comes_nothing_grows_and_nothing_comes_twice_in_a_row(data: st.DataObject) -> None:
     world, now = World(packets=8), 0.0

@@ -2,7 +2,7 @@
 
 import struct
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomwitness.capture.rtcp import Reception
@@ -63,6 +63,7 @@ def test_jitter_is_how_much_the_way_varies() -> None:
     assert jitter in (3, 4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=30), st.booleans(), st.floats(0, 1e6))))
 def test_whatever_comes_the_report_is_well_formed(came: list[tuple[bytes, bool, float]]) -> None:
     reception = Reception(90000)

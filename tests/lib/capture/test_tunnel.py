@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import _media
@@ -213,6 +213,7 @@ def test_where_the_tunnel_is() -> None:
     assert source.endpoint().uri == "rtsp://camera:554/a?b"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.sampled_from((b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 ")))
 def test_whatever_answers(data: bytes, before: bytes) -> None:
     try:

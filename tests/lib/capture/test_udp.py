@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import _media
@@ -194,6 +194,7 @@ def test_who_may_send(header: str, sender: Sender) -> None:
     assert sender_of(transport_of(header), "10.0.0.9") == sender
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from(("", "RTP/AVP;server_port=", "RTP/AVP;source=")))
 def test_whatever_a_camera_answers(text: str, before: str) -> None:
     try:
