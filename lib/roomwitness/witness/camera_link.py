@@ -43,10 +43,18 @@ class Told(StrEnum):
 
 
 class CameraLink:
-    """Listens from its making to ``stop``; ``tell`` is called in the event loop."""
+    """Listens from its making to ``stop``; ``tell`` is called in the event loop.
+
+    ``before`` is the link that this one takes over from, when a camera has moved or has another
+    password: what was known of its inputs still is, so that a press in between counts.
+    """
 
     def __init__(
-        self, camera: CameraConfig, source: OnvifSource, tell: Callable[[Told], None]
+        self,
+        camera: CameraConfig,
+        source: OnvifSource,
+        tell: Callable[[Told], None],
+        before: CameraLink | None = None,
     ) -> None:
         self.camera = camera
         self.state = CameraState()
@@ -55,6 +63,8 @@ class CameraLink:
         self._tell = tell
         self._seen: dict[tuple[Kind, str], Seen] = {}
         self._button = Seen()
+        if before is not None and before.camera.panic == camera.panic:
+            self._button, self.was_pressed = before._button, before.was_pressed
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = self._loop.time()
         self._waking = self._loop.call_later(GRACE_S, tell, Told.CHANGED)

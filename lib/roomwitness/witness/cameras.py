@@ -54,15 +54,18 @@ class Cameras:
     def configure(self, cameras: Iterable[CameraConfig]) -> None:
         """Listen to these cameras and no others; what is unchanged is not interrupted."""
         wanted = self._configured = {camera.id: camera for camera in cameras}
+        before: dict[str, CameraLink] = {}
         for camera_id, link in tuple(self._links.items()):
             new = wanted.get(camera_id)
             if new is None or (new.onvif, new.panic) != (link.camera.onvif, link.camera.panic):
+                before[camera_id] = link
                 self._end(camera_id)
         for camera_id in wanted.keys() - self._links.keys():
             camera = wanted[camera_id]
             if camera.onvif is not None:
                 tell = partial(self._tell, camera_id)
-                self._links[camera_id] = CameraLink(camera, camera.onvif, tell)
+                known = before.get(camera_id)
+                self._links[camera_id] = CameraLink(camera, camera.onvif, tell, known)
 
     def _end(self, camera_id: str) -> None:
         task = asyncio.create_task(self._links.pop(camera_id).stop())

@@ -219,3 +219,22 @@ async def test_a_press_that_cannot_be_reported_does_not_hold_up_the_stop(
             await asyncio.wait_for(asked.wait(), 10)
         begin = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - begin < 10
+
+
+async def test_a_press_while_the_camera_moved_to_another_address_counts(
+    tmp_path: Path, camera: Camera
+) -> None:
+    house = House(tmp_path)
+    config = room(house, camera)
+    async with running(house, config) as witness:
+        await until(lambda: witness.cameras.state("c1").inputs)
+        await witness.start_meeting("r1")
+        await camera.fault("kill")
+        async with Camera(camera.config) as moved:
+            moved.signals.press()
+            there = OnvifSource("127.0.0.1", moved.onvif.port, "u", "p w")
+            witness.cameras.configure([replace(config.cameras[0], onvif=there)])
+            await until(lambda: holds(witness) == 1)
+            assert ("panic_was_active", "r1") not in keys(witness)
+            witness.cameras.configure([])
+            await until(lambda: moved.signals.subscribers == 0)
