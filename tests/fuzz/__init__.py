@@ -1,0 +1,1 @@
+"""Whatever bytes come over the network: fuzz targets, shared by the suite and ``scripts/fuzz``."""
