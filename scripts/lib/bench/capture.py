@@ -237,6 +237,8 @@ def main(words: Sequence[str] | None = None) -> None:
             "cpu_ratio": ours.cpu_s / max(theirs.cpu_s, _TICK_S),
             "memory_ratio": ours.pss[-1] / theirs.pss[-1],
             "memory_growth_mb": (ours.pss[-1] - ours.pss[0]) / 1e6,
+            # What is still growing once everything has been used for a while.
+            "growth_mb": (ours.pss[-1] - ours.pss[len(ours.pss) // 2]) / 1e6,
             "undeclared_lost": lost.lost_undeclared + lost.damaged,
             "loop_blocked_p99_ms": None,
             "loop_blocked_max_ms": None,
