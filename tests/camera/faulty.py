@@ -83,10 +83,11 @@ class FaultyCamera(RtspServer):
         mtu: int = 60,
         drift_ppm: float = 0.0,
         chance: random.Random | None = None,
+        udp: bool = False,
     ) -> None:
         self.film = FilmMedia(film, fps, epoch)
         self.film.paused = self._paused
-        super().__init__(CameraConfig(audio=False), Faults(), cast(Media, self.film))
+        super().__init__(CameraConfig(audio=False, udp=udp), Faults(), cast(Media, self.film))
         self._drift_ppm, self._mtu = drift_ppm, mtu
         self._chance = chance or random.Random(1)
         self._faults = sorted(faults, key=lambda fault: fault.at)
@@ -171,7 +172,7 @@ class FaultyCamera(RtspServer):
         data = b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet
         if self._armed and not channel:
             data = self._spoil(data)
-        self.write(session, data)
+        self.deliver(session, data)
         if self._left < 0:
             self._left = 0
             session.cut()

@@ -51,7 +51,18 @@ class RtspServer:
 
     def put(self, session: Session, channel: int, packet: bytes) -> None:
         """Send a packet."""
-        self.write(session, b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet)
+        self.deliver(session, b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet)
+
+    def deliver(self, session: Session, framed: bytes) -> None:
+        """Send packets that are framed for the connection in it, or without frames beside it."""
+        if not session.over:
+            self.write(session, framed)
+            return
+        while framed:
+            channel, stop = framed[1], 4 + int.from_bytes(framed[2:4])
+            if channel & ~1 in session.over:
+                session.over[channel & ~1].send(framed[4:stop], control=bool(channel & 1))
+            framed = framed[stop:]
 
     def write(self, session: Session, data: bytes) -> None:
         """Send bytes."""
@@ -133,7 +144,7 @@ class Session:
                 self.say(headers, "461 Unsupported Transport")
                 return
             channel = int(found[1])
-            self.senders[channel] = Sender(KINDS.get(uri[-6:], "video"))
+            self.senders[channel] = self.server.sender(KINDS.get(uri[-6:], "video"))
             transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
             session = f"{self.id};timeout=10"
             self.say(headers, "200 OK", {"Transport": transport, "Session": session})
@@ -157,7 +168,7 @@ class Session:
             return
         channel = 2 * len(self.over)
         self.over[channel] = self.server.over = out
-        self.senders[channel] = Sender(KINDS.get(uri[-6:], "video"))
+        self.senders[channel] = self.server.sender(KINDS.get(uri[-6:], "video"))
         said = {"Transport": out.answer, "Session": f"{self.id};timeout=10"}
         self.say(headers, "200 OK", said)
 
@@ -227,9 +238,6 @@ class Session:
                     self.frame(channel + 1, sender.report(unit.time, faults.clock_offset_s))
 
     def frame(self, channel: int, packet: bytes) -> None:
-        if channel & ~1 in self.over:
-            self.over[channel & ~1].send(packet, control=bool(channel & 1))
-            return
         self.server.put(self, channel, packet)
 
     def challenge(self) -> str:

@@ -94,7 +94,13 @@ def at_of(unit: Unit) -> datetime:
     return datetime.fromtimestamp(unit.time, UTC)
 
 
-def record(faults: Sequence[Fault], seconds: float, drift_ppm: float = 0, seed: int = 1) -> Outcome:
+def record(
+    faults: Sequence[Fault],
+    seconds: float,
+    drift_ppm: float = 0,
+    seed: int = 1,
+    udp: bool = False,
+) -> Outcome:
     async def run() -> Outcome:
         loop = asyncio.get_running_loop()
 
@@ -103,7 +109,7 @@ def record(faults: Sequence[Fault], seconds: float, drift_ppm: float = 0, seed: 
 
         camera = FaultyCamera(
             film, faults, epoch=EPOCH.timestamp(), drift_ppm=drift_ppm, fps=FPS,
-            chance=random.Random(seed),
+            chance=random.Random(seed), udp=udp,
         )  # fmt: skip
         sink = MemorySink()
         await camera.start()
@@ -174,6 +180,27 @@ def test_a_fault_loses_nothing_that_is_not_declared(
     assert bool(causes(outcome)) == bool(expected)
     assert causes(outcome) <= expected
     # Those before the first keyframe are missing in any case.
+    assert len(outcome.camera.film.sent) - len(outcome.recorded()) <= missing + 6 + AT_END
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "missing"),
+    [
+        (Fault("drop", 4.03, count=40), LOSS, 15),
+        (Fault("duplicate", 4.0, count=40), set(), 0),
+        (Fault("reorder", 4.0, count=40), set(), 0),
+        (Fault("runt", 4.0, count=3), LOSS, 6),
+        (Fault("stall", 4.0, seconds=6.0), {GapCause.STALLED}, 12),
+        (Fault("restart", 4.0), {GapCause.STREAM_CHANGED}, 6),
+        (Fault("reset", 4.0), LOST, 12),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_a_fault_over_udp(fault: Fault, expected: set[GapCause], missing: int) -> None:
+    outcome = record([fault], 12, udp=True)
+    outcome.prove()
+    assert bool(causes(outcome)) == bool(expected)
+    assert causes(outcome) <= expected
     assert len(outcome.camera.film.sent) - len(outcome.recorded()) <= missing + 6 + AT_END
 
 
