@@ -209,6 +209,9 @@ def test_a_drifting_clock(ppm: float) -> None:
     outcome = record([Fault("reset", 20.0), Fault("drop", 25.0)], 60, drift_ppm=ppm)
     outcome.prove()
     assert len(outcome.recorded()) >= 59 * FPS
+    facts = outcome.sink.closed[1].facts
+    drifted = facts["frames"] / FPS * (1 + ppm / 1e6)
+    assert facts["media_seconds"] == pytest.approx(drifted, abs=1e-4), "it did drift"
 
 
 KINDS: tuple[Kind, ...] = (

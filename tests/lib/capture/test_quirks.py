@@ -369,11 +369,11 @@ async def test_what_is_no_camera(banner: bytes, close: bool) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        *(b"x", b"$", b"$\x00", b"$\x00\x00\x10\x00\x00"),
+        *(b"x", b"$", b"$\x00", b"$\x00\x00\x10\x00\x00", b"$\x00\x00\x10\x80\x60"),
         *(b"RTSP/1.0 junk", b"\r\n\r\n\x00", bytes(range(256)) * 9),
     ],
     ids=[
-        *("a byte", "a dollar", "half a head", "a false head"),
+        *("a byte", "a dollar", "half a head", "a false head", "a better false head"),
         *("half a message", "blank lines", "much"),
     ],
 )
