@@ -37,7 +37,7 @@ def _holes(sink: MemorySink) -> list[tuple[datetime, datetime]]:
         with av.open(io.BytesIO(segment.data), "r") as container:
             base = container.streams.video[0].time_base or 0
             times += [
-                segment.start + timedelta(seconds=float(packet.pts * base))
+                segment.facts["start"] + timedelta(seconds=float(packet.pts * base))
                 for packet in container.demux(video=0)
                 if packet.size and packet.pts is not None
             ]
