@@ -78,6 +78,7 @@ async def set_up(client: Client, place: Place) -> dict[str, str]:
         return {"confirm": shown["description_placeholders"]["identity"][-6:]}
 
     vault = str(place.config / "room_witness" / "vault")
-    await client.flow("/api/config/config_entries/flow", "room_witness", {"vault": vault}, confirm)
+    flows, kind = "/api/config/config_entries/flow", {"next_step_id": "custodian"}
+    await client.flow(flows, "room_witness", {"vault": vault}, kind, confirm)
     entries = await client.get("/api/config/config_entries/entry?domain=room_witness")
     return dict(entries[0])
