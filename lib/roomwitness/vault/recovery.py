@@ -25,11 +25,15 @@ class Recovery:
         self,
         index: Index,
         ephemeral: KeyStore,
+        held: KeyStore,
         segments: Path,
         identity: Callable[[str], age.KnownIdentity],
+        hold: Callable[[str], None],
     ) -> None:
         self._index = index
         self._ephemeral = ephemeral
+        self._held = held
+        self._hold = hold
         self._segments = segments
         self._identity = identity
         self._closed: set[str] = set()
@@ -50,7 +54,26 @@ class Recovery:
                 shutil.rmtree(folder, ignore_errors=True)
         erased = self._ephemeral.ids() - known
         self._ephemeral.destroy(erased)
+        self._settle_holds(known)
         return recovered
+
+    def _settle_holds(self, known: set[str]) -> None:
+        """A hold, or a release, that was broken off between key store and index: as the index says.
+
+        Only of recordings whose keys are in the ephemeral store too, so that nothing is lost here.
+        """
+        held = {
+            row[0]
+            for row in self._index.rows(
+                "SELECT recording.id FROM recording JOIN hold ON hold.meeting = recording.meeting"
+                " WHERE hold.released IS NULL"
+            )
+        }
+        there, both = self._held.ids(), known & self._ephemeral.ids()
+        if over := (there & both) - held:
+            self._held.destroy(over)
+        for recording_id in (held & both) - there:
+            self._hold(recording_id)
 
     def recording(self, recording: Recording) -> list[Recovered]:
         """Make the open segments of one recording whole, as far as that can be done now."""

@@ -74,7 +74,10 @@ class Vault:
         self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
-        self._recovery = Recovery(self._index, self._ephemeral, self._segments, self.keys.identity)
+        self._recovery = Recovery(
+            self._index, self._ephemeral, self._held, self._segments, self.keys.identity,
+            self.keys.hold,
+        )  # fmt: skip
 
     def _path(self, recording_id: str, segment_id: str) -> Path:
         return self._segments / recording_id / file_name(segment_id)

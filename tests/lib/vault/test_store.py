@@ -300,3 +300,24 @@ def test_segments_stay_in_the_order_of_recording_when_our_clock_is_set_back(vaul
         writer.close(replace(summary(), start=start, end=start + timedelta(minutes=1)))
     starts = [segment.start for segment in vault.segments(recording.id)]
     assert starts == [T, T + timedelta(minutes=1), T - timedelta(minutes=5)]
+
+
+def test_a_hold_or_release_that_was_broken_off_is_settled_at_the_next_start(
+    vault: Vault, place: Place
+) -> None:
+    recording = begin(vault)
+    vault.hold_meeting("m1")  # The index never heard of it.
+    vault.recover()
+    held = KeyStore(place.held / "held-keys.db")
+    held.open()
+    assert held.ids() == frozenset()
+    hold = Hold(
+        id="h1", kind=HoldKind.THREAT, reason="", created=T, review_date=T + timedelta(days=1)
+    )
+    vault.save_meeting(replace(meeting(), holds=(hold,)))  # Its keys were never copied.
+    vault.recover()
+    assert held.ids() == {recording.id}
+    vault.recover()
+    assert held.ids() == {recording.id}
+    held.close()
+    assert recording.id in vault.export_identities("m1", CUSTODIAN)
