@@ -90,8 +90,8 @@ def test_header_extensions_contributors_and_padding_are_left_out() -> None:
     track = Track(96, 90000, H264Depacketizer(out.append))
     head = bytes((0x80 | 0x20 | 0x10 | 1, 0x80 | 96)) + (7).to_bytes(2) + bytes(4) + bytes(4)
     extension = b"\xbe\xde\x00\x01" + bytes(4)
-    feed(track, head + bytes(4) + extension + b"\x65body" + b"\x00\x00\x03")
-    assert out[0].parts == [(5).to_bytes(4), b"\x65body"]
+    feed(track, head + bytes(4) + extension + b"\x65\x88ody" + b"\x00\x00\x03")
+    assert out[0].parts == [(5).to_bytes(4), b"\x65\x88ody"]
     assert out[0].key
     feed(track, bytes((0x90, 0xE0, 0, 8)) + bytes(8) + b"\xbe\xde")
     assert len(out) == 1

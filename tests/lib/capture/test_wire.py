@@ -1,10 +1,12 @@
 """Whatever the wire does: each picture is as it was sent, or inside a declared gap."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .wire import Wire, film
+from .wire import START, Wire, film
 
 FILMS = {
     "h264": ("x264", "slices=3:bframes=0"),
@@ -58,3 +60,24 @@ def test_nothing_is_missing_in_silence(
     name: str, script: list[tuple[int, str, int]], marked: bool
 ) -> None:
     assert _run(name, script, marked=marked).undeclared() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "begins"), [("h264", 1, {0x85}), ("h265", 2, {0x93, 0x94, 0x95})]
+)
+def test_a_stream_that_is_joined_between_a_keyframes_slices_begins_with_the_next(
+    name: str, header: int, begins: set[int]
+) -> None:
+    wire = Wire(film(*FILMS[name]))
+    joined = next(
+        index
+        for index, packet in enumerate(wire.film.packets)
+        if packet.payload[header] in begins  # The first fragment of a slice ...
+        and len(packet.payload) > header + 1
+        and packet.payload[header + 1] < 0x80  # ... that is not the picture's first.
+        and wire.film.pictures[packet.picture].key
+    )
+    wire.apply("drop", joined)
+    wire.end()
+    assert wire.undeclared() == []
+    assert wire.sink.closed[0].facts["start"] >= START + timedelta(seconds=1)

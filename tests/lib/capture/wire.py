@@ -129,7 +129,9 @@ class Wire:
         make = {"x264": H264Depacketizer, "x265": H265Depacketizer}[self.film.codec]
         coverage = Coverage(START, GapCause.CONNECTING, self.sink.gap)
         segmenter = Segmenter(self.sink, coverage, segment_seconds=2, sound=None)
-        track = Track(96, 90000, make(lambda unit: segmenter.picture(unit, track, self.now)))
+        # The session's description has the parameter sets, as most cameras' have.
+        sets = list(self.film.pictures[0].nals)
+        track = Track(96, 90000, make(lambda unit: segmenter.picture(unit, track, self.now), sets))
         self.coverage, self.segmenter, self.track = coverage, segmenter, track
         # A picture cannot be sent before it is to be seen.
         self.ahead = max(p.shown - i / FPS for i, p in enumerate(self.film.pictures))

@@ -83,7 +83,7 @@ class NalDepacketizer:
         self._keys = keys
         self._kind = kind
         self._header = header
-        self._hole = False
+        self._hole = True  # A stream is joined anywhere.
         self._unit: AccessUnit | None = None
         self._fragments: list[bytes] | None = None
         self._gathered = 0
