@@ -1,39 +1,64 @@
 """Up to when a recording is accounted for, and why the rest is missing."""
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from roomwitness.policy.words import GapCause
 
-_A_PICTURE = timedelta(seconds=1)
+from .gaps import Gap, Gaps
 
-type Declare = Callable[[datetime, datetime, GapCause, int], None]
+_A_PICTURE = timedelta(seconds=1)
+# So many of the newest gaps may end later, or earlier, than they were declared to.
+_MENDED = 8
 
 
 class Coverage:
-    """Declares every interval that no segment covers, cause by cause."""
+    """Declares every interval that no segment covers, cause by cause; ``write`` keeps a gap."""
 
-    def __init__(self, start: datetime, cause: GapCause, declare: Declare) -> None:
+    def __init__(self, start: datetime, cause: GapCause, write: Callable[[Gap], None]) -> None:
+        self.gaps = Gaps(write)
         self._until = start
         self._cause = cause
-        self._declare = declare
+        self._since: deque[Gap] = deque(maxlen=_MENDED)
         self._failing = False
         self._lost = 0
 
     def broken(self, cause: GapCause, now: datetime) -> None:
         """From ``now`` on the cause is this; what was missing before keeps its own."""
-        if cause is not self._cause:
-            self.resumed(now)
-            self._cause = cause
+        before, self._cause = self._cause, cause
         self._failing = True
+        if cause is not before:
+            self._missing_until(now, before)
 
     def resumed(self, start: datetime) -> None:
         """Media goes on from here: what is missing before it is declared."""
-        if start > self._until or self._lost:
-            start, lost = max(start, self._until), self._lost
-            self._lost = 0
-            self._declare(self._until, start, self._cause, lost)
-            self._until = start
+        self._missing_until(start, self._cause)
+
+    def _missing_until(self, end: datetime, cause: GapCause) -> None:
+        if end > self._until or self._lost:
+            end = max(end, self._until)
+            gap = Gaps.new(self._until, end, cause, self._lost)
+            # Before it is written, which may fail: it is not forgotten then.
+            self._until, self._lost = end, 0
+            self._since.append(gap)
+            self.gaps.put(gap)
+
+    def mended(self, start: datetime) -> list[Gap]:
+        """The media that followed began at ``start``, as is known by now: what changes by that."""
+        if not self._since:
+            late = start > self._until
+            gap = Gaps.new(self._until, start, self._cause)
+            self._until = max(self._until, start)
+            return [gap] if late else []
+        found, newest = [], self._since[-1]
+        for gap in self._since:
+            end = max(gap.start, start if gap is newest else min(gap.end, start))
+            if end != gap.end:
+                found.append(replace(gap, end=end))
+        self._until = max(self._since[0].start, start)
+        return found
 
     def recorded(self, end: datetime, next_cause: GapCause, lost: int = 0) -> None:
         """A segment covers up to ``end``; if nothing follows, it is for ``next_cause``.
@@ -41,6 +66,7 @@ class Coverage:
         ``lost`` packets are known to be missing from then on.
         """
         self._until = max(self._until, end)
+        self._since.clear()
         self._cause = next_cause
         self._lost = lost
         self._failing = False
@@ -52,11 +78,13 @@ class Coverage:
         what follows must be accounted for although the hour was there before.
         """
         until = self._until + timedelta(seconds=seconds)
+        self._since.clear()  # By the old clock.
         if seconds < 0:
             self._until = until
         elif recording and seconds > 0:
-            self._declare(self._until, until, GapCause.CLOCK_STEP, 0)
+            gap = Gaps.new(self._until, until, GapCause.CLOCK_STEP)
             self._until = until
+            self.gaps.put(gap)
 
     def missed(self, lost: int) -> None:
         """So many packets more are known to be missing in the interval that is not declared yet."""

@@ -41,6 +41,7 @@ class MetadataFile:
             lost_packets=lost,
             clock_offset_s=None,
             clock=SegmentClock(),  # The segment's own row has what is known of the clocks.
+            gaps=(),
         )
 
     def abort(self) -> None:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from roomwitness.policy.words import GapCause
-
 from .codecs import AccessUnit, SoundFormat
+from .gaps import Gap
 from .rtp import Track
 from .segmenter import Segmenter
 from .sink import SegmentOut
@@ -191,7 +190,7 @@ class Nowhere:
         """Refuse."""
         return self.open(start)
 
-    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
+    def gap(self, gap: Gap) -> None:
         """Nothing is missing where nothing is recorded."""
 
     def clock(self, event: ClockEvent) -> None:

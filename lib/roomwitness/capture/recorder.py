@@ -89,8 +89,7 @@ class Recorder:
         self._timeline = Timeline(self._clock, sink.clock)
         self._chance = chance
         self._timeouts = timeouts or Timeouts()
-        self._coverage = Coverage(start, cause, self._declare)
-        self._undeclared: list[tuple[datetime, datetime, GapCause, int]] = []
+        self._coverage = Coverage(start, cause, sink.gap)
         self._status = CaptureStatus(state="connecting")
         self._preroll = preroll
         self._before = self._status
@@ -133,9 +132,9 @@ class Recorder:
             raise RuntimeError("it records already")
         runs = ring.take() if keep else []
         ring.clear()
-        self._sink, self._undeclared = sink, []
+        self._sink = sink
         self._timeline = Timeline(self._clock, sink.clock)
-        self._coverage = Coverage(start, cause, self._declare)
+        self._coverage = Coverage(start, cause, sink.gap)
         self._status = self._before = replace(
             self._status, state="connecting", frames=0, bytes=0, last_frame=None
         )
@@ -234,13 +233,6 @@ class Recorder:
         if self._preroll is None:
             self._try_declaring(lambda: self._coverage.broken(cause, self._clock()))
         self._report(state="failed", error_key=key)
-
-    def _declare(self, start: datetime, end: datetime, cause: GapCause, lost: int) -> None:
-        """A gap that cannot be written now (the disk is full) is written later, not forgotten."""
-        self._undeclared.append((start, end, cause, lost))
-        while self._undeclared:
-            self._sink.gap(*self._undeclared[0])
-            self._undeclared.pop(0)
 
     def _try_declaring(self, work: Callable[[], None]) -> None:
         try:

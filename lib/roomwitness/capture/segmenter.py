@@ -10,6 +10,7 @@ from .codecs import AccessUnit, SoundFormat, VideoFormat
 from .codecs.metadata import ENCODING as METADATA_ENCODING
 from .coverage import Coverage
 from .errors import StreamProtocolError
+from .gaps import OpenGaps
 from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, Sample
 from .order import Order
@@ -35,6 +36,7 @@ class _Open:
     video: VideoFormat
     start: datetime
     first: int
+    gaps: OpenGaps
     frames: int = 0
     lost_before: int = 0
     fragments: int = 0
@@ -48,7 +50,7 @@ class _Open:
     lead: int = 0
     follows: bool = False
     offset_start_s: float | None = None
-    damaged_from: datetime | None = None
+    damage: str | None = None
 
 
 class Segmenter:
@@ -78,7 +80,7 @@ class Segmenter:
         self._knot: tuple[int, datetime] | None = None
         self._sound_epoch = 0
         self._sounds_lost_seen = 0
-        self._last_sound: datetime | None = None
+        self._last_sound: int | None = None
         self._metadata_lost = 0
         self._sound_anchor: tuple[datetime, int] | None = None
         self._flushed: datetime | None = None
@@ -100,7 +102,7 @@ class Segmenter:
                 self.finish(track, GapCause.STREAM_CHANGED)
                 current = None
             timeline.restart(unit.time, now, track.epoch)
-            self._knot = None
+            self._knot = self._last_sound = None
             self._order.anew()
         timeline.observe(unit.time, now, track.report)
         if track.lost > self._lost_seen:
@@ -124,9 +126,10 @@ class Segmenter:
             timeline.observe(unit.time, now, None)
             current = self._begin_segment(unit, form, track, now)
         elif unit.key:
-            self._declare_damage(current, timeline.wall(unit.time))
-        elif unit.damaged and current.damaged_from is None:
-            current.damaged_from = timeline.wall(unit.time)
+            self._damaged_until(current, unit.time)
+            current.damage = None
+        elif unit.damaged:
+            self._damaged_from(current, unit.time)
         highest = max(order.last, current.fragment_first)
         due = unit.key or unit.time - current.fragment_first >= _FRAGMENT_TICKS
         if current.pictures and unit.time > highest and due:
@@ -156,7 +159,7 @@ class Segmenter:
                 current.sound_first = None
         if self._sound_anchor is None:
             self._sound_anchor = (now, time)
-        self._note_lost_sound(track, now)
+        lost, self._sounds_lost_seen = track.lost - self._sounds_lost_seen, track.lost
         if current is None:
             return
         if current.sound_first is None:
@@ -165,7 +168,9 @@ class Segmenter:
             after = current.sounds[-1].time + 1 if current.sounds else 0
             current.sound_first = (time, max(after, lead))
         first, lead = current.sound_first
-        current.sounds.append(Sample(time - first + lead, (data,), len(data)))
+        at = time - first + lead
+        self._hear(current, current.first + at * VIDEO_TIMESCALE // track.clock_rate, lost)
+        current.sounds.append(Sample(at, (data,), len(data)))
         current.pending += len(data)
         if current.pending > 2 * _FRAGMENT_BYTES or len(current.sounds) > 4 * _FRAGMENT_SAMPLES:
             raise StreamProtocolError("sound without pictures")
@@ -230,12 +235,12 @@ class Segmenter:
         anchor, ticks = self._sound_anchor or (now, time)
         return anchor + timedelta(seconds=(time - ticks) / track.clock_rate)
 
-    def _note_lost_sound(self, track: Track, now: datetime) -> None:
-        lost = track.lost - self._sounds_lost_seen
-        self._sounds_lost_seen = track.lost
-        if lost and self._open is not None:
-            self._sink.gap(self._last_sound or now, now, GapCause.SOUND_LOSS, lost)
-        self._last_sound = now
+    def _hear(self, current: _Open, time: int, lost: int) -> None:
+        """Note a sound at the pictures' ``time``, before which packets may be missing."""
+        if lost:
+            before = current.first if self._last_sound is None else self._last_sound
+            current.gaps.declare(min(before, time), time, GapCause.SOUND_LOSS, lost)
+        self._last_sound = time
 
     def _by_reports(self, time: int, track: Track, pictures: Track) -> datetime | None:
         """Our wall clock at another track's media time, by the sender reports of both."""
@@ -255,7 +260,8 @@ class Segmenter:
         header = mp4.initialization(form, self._sound)
         out = self._sink.open(start)
         self._coverage.resumed(start)
-        current = _Open(out, form, start, unit.time, lost_before=track.lost)
+        gaps = OpenGaps(self._coverage.gaps, start, unit.time)
+        current = _Open(out, form, start, unit.time, gaps, lost_before=track.lost)
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
         self._open = current
         self._flushed = start
@@ -269,23 +275,25 @@ class Segmenter:
         known = current.frames > 1  # How often the camera makes a picture.
         limit = max(_SILENCE_TICKS, 2 * duration) if known else 2 * _SILENCE_TICKS
         if unit.time - usual > limit:
-            start, end = self._timeline.wall(usual), self._timeline.wall(unit.time)
-            self._sink.gap(start, end, GapCause.STALLED, 0)
+            current.gaps.declare(usual, unit.time, GapCause.STALLED)
 
     def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""
-        start = self._timeline.wall(self._order.complete)
-        end = max(start, self._timeline.wall(unit.time))
+        start = self._order.complete
         self._order.lost()
-        self._sink.gap(start, end, GapCause.PACKET_LOSS, lost)
-        if current.damaged_from is None and not unit.key:
-            current.damaged_from = end
+        current.gaps.declare(start, unit.time, GapCause.PACKET_LOSS, lost)
+        if not unit.key:
+            self._damaged_from(current, max(start, unit.time))
 
-    def _declare_damage(self, current: _Open, end: datetime) -> None:
-        if current.damaged_from is not None:
-            end = max(end, current.damaged_from)
-            self._sink.gap(current.damaged_from, end, GapCause.DAMAGED, 0)
-            current.damaged_from = None
+    def _damaged_from(self, current: _Open, time: int) -> None:
+        if current.damage is None:
+            # A tick long: as much of it as is on the disk. Each flush extends it.
+            current.damage = current.gaps.declare(time, time + 1, GapCause.DAMAGED)
+
+    def _damaged_until(self, current: _Open, time: int) -> None:
+        """Declared as far as it is known, so that a kill leaves nothing damaged undeclared."""
+        if current.damage is not None:
+            current.gaps.extend(current.damage, time)
 
     def _write_fragment(self, current: _Open, end: int) -> None:
         current.fragments += 1
@@ -303,6 +311,7 @@ class Segmenter:
         current.pictures, current.sounds, current.pending = [], [], 0
         for piece in pieces:
             current.out.write(piece)
+        self._damaged_until(current, end)
         current.out.flush()
         if current.metadata is not None:
             current.metadata.flush()
@@ -316,13 +325,13 @@ class Segmenter:
         self, current: _Open, end: int, track: Track, cause: GapCause = GapCause.STREAM_CHANGED
     ) -> datetime:
         self._write_rest(current, end)
-        start = current.start
+        start, mended = current.start, []
         if not current.follows:  # The first packets may have been late: by now we know better.
             start = self._timeline.wall(current.first)
-            self._coverage.resumed(start)
+            mended = self._coverage.mended(start)
         stop = max(start, self._timeline.wall(end))
-        damaged = current.damaged_from is not None
-        self._declare_damage(current, stop)
+        self._damaged_until(current, end)
+        mended += current.gaps.sealed(start, end, stop)
         current.out.close(
             start=start,
             end=stop,
@@ -331,7 +340,9 @@ class Segmenter:
             lost_packets=track.lost - current.lost_before,
             clock_offset_s=self._timeline.offset_s,
             clock=self._timeline.segment(current.offset_start_s),
+            gaps=tuple(mended),
         )
+        self._coverage.gaps.written(mended)
         if current.metadata is not None:
             length = mp4.seconds(end - current.first, VIDEO_TIMESCALE)
             current.metadata.close(start, stop, length, current.metadata_lost)
@@ -339,6 +350,6 @@ class Segmenter:
         self._knot = (end, stop)
         self._coverage.recorded(stop, cause, track.lost - self._lost_seen)
         self._lost_seen = track.lost
-        if damaged:
+        if current.damage is not None:
             self._coverage.dropped()
         return stop

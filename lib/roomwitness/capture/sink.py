@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from roomwitness.policy.words import GapCause
-
+from .gaps import Gap
 from .status import CaptureStatus
 from .timeline import ClockEvent, SegmentClock
 
@@ -30,8 +29,9 @@ class SegmentOut(Protocol):
         lost_packets: int,
         clock_offset_s: float | None,
         clock: SegmentClock,
+        gaps: tuple[Gap, ...],
     ) -> None:
-        """Seal and list the segment."""
+        """Seal and list the segment, and with it put ``gaps`` where they are known to be by now."""
         ...
 
     def abort(self) -> None:
@@ -50,8 +50,8 @@ class SegmentSink(Protocol):
         """Begin a file of the camera's metadata beside a segment."""
         ...
 
-    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
-        """Declare a missing interval."""
+    def gap(self, gap: Gap) -> None:
+        """Declare a missing interval; it replaces what was declared with its id."""
         ...
 
     def clock(self, event: ClockEvent) -> None:

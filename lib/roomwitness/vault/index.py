@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,9 +192,10 @@ class Index:
         """One recording, if it is not erased."""
         return next(iter(self._recordings("WHERE id = ?", recording_id)), None)
 
-    def add_segment(self, s: Segment) -> None:
-        """Insert a committed segment."""
+    def add_segment(self, s: Segment, gaps: Iterable[Gap] = ()) -> None:
+        """Insert a committed segment, and put gaps where they are known to be by now."""
         with self.change() as db:
+            _put_gaps(db, gaps)
             db.execute(
                 "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (
@@ -255,12 +256,9 @@ class Index:
         ]
 
     def add_gap(self, g: Gap) -> None:
-        """Insert a gap."""
+        """Insert a gap, or put the one of its id where it is known to be by now."""
         with self.change() as db:
-            db.execute(
-                "INSERT INTO gap VALUES (?,?,?,?,?)",
-                (g.recording_id, _put(g.start), _put(g.end), g.cause, g.lost_packets),
-            )
+            _put_gaps(db, [g])
 
     def gaps(self, recording_id: str) -> list[Gap]:
         """A recording's gaps in order of time."""
@@ -271,6 +269,7 @@ class Index:
                 end=_time(row[2]),
                 cause=GapCause(row[3]),
                 lost_packets=row[4],
+                id=row[5],
             )
             for row in self.rows(
                 "SELECT * FROM gap WHERE recording = ? ORDER BY start", recording_id
@@ -293,6 +292,19 @@ class Index:
                 "SELECT * FROM clock_event WHERE recording = ? ORDER BY rowid", recording_id
             )
         ]
+
+
+def _put_gaps(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
+    for g in gaps:
+        if g.end > g.start or g.lost_packets:
+            db.execute(
+                "INSERT INTO gap VALUES (?,?,?,?,?,?) ON CONFLICT (recording, id) DO UPDATE SET"
+                ' start=excluded.start, "end"=excluded."end", cause=excluded.cause,'
+                " lost_packets=excluded.lost_packets",
+                (g.recording_id, _put(g.start), _put(g.end), g.cause, g.lost_packets, g.id),
+            )
+        else:
+            db.execute("DELETE FROM gap WHERE recording = ? AND id = ?", (g.recording_id, g.id))
 
 
 def read_recording(row: tuple[Any, ...]) -> Recording:

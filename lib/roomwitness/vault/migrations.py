@@ -103,7 +103,16 @@ UPDATE hold SET placed_by = (SELECT person FROM alias WHERE account = placed_by)
 DROP TABLE alias;
 """
 
-SCRIPTS = (_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS)
+# A gap that was declared while its segment was open is moved when the segment is sealed.
+_GAPS_MOVE = """
+ALTER TABLE gap ADD COLUMN id TEXT;
+CREATE UNIQUE INDEX gap_by_id ON gap (recording, id);
+"""
+
+SCRIPTS = (
+    *(_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS),
+    _GAPS_MOVE,
+)
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -43,8 +43,23 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A known missing interval; one with an ``id`` may be put elsewhere later.
+
+    One of no length in which no packet is known to be lost is none.
+    """
+
+    recording_id: str
+    start: datetime
+    end: datetime
+    cause: GapCause
+    lost_packets: int = 0
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSummary:
-    """What capture knows of a segment when it closes it."""
+    """What capture knows of a segment when it closes it; ``gaps`` are to be moved with it."""
 
     start: datetime
     end: datetime
@@ -56,6 +71,7 @@ class SegmentSummary:
     drift_ppm: float | None = None
     clock_uncertainty_s: float | None = None
     clock_source: str | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +103,6 @@ class Segment:
     def metadata(self) -> bool:
         """Whether it holds the camera's metadata: ``frames`` then counts documents."""
         return self.id.endswith(_METADATA)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """A known missing interval."""
-
-    recording_id: str
-    start: datetime
-    end: datetime
-    cause: GapCause
-    lost_packets: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,7 +209,7 @@ class Vault:
         return [s for s in self._index.segments(recording_id) if s.metadata]
 
     def add_gap(self, gap: Gap) -> None:
-        """Keep a gap."""
+        """Keep a gap, or put the one of its id where it is known to be by now."""
         self._index.add_gap(gap)
 
     def gaps(self, recording_id: str) -> list[Gap]:

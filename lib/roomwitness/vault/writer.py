@@ -15,7 +15,7 @@ from roomwitness import files
 
 from . import age
 from .errors import disk_error
-from .records import Segment, SegmentSummary
+from .records import Gap, Segment, SegmentSummary
 from .tail import Tail
 
 PART, TAIL = ".part", ".tail"
@@ -30,7 +30,7 @@ class SegmentWriter:
         segment_id: str,
         recording_id: str,
         recipient: age.KnownRecipient,
-        commit: Callable[[Segment], None],
+        commit: Callable[[Segment, tuple[Gap, ...]], None],
         require_room: Callable[[], None],
     ) -> None:
         require_room()
@@ -115,7 +115,7 @@ class SegmentWriter:
                 clock_uncertainty_s=summary.clock_uncertainty_s,
                 clock_source=summary.clock_source,
             )
-            self._commit(segment)
+            self._commit(segment, summary.gaps)
             self._tail_path.unlink(missing_ok=True)
         except OSError as err:
             raise disk_error(err) from None

@@ -5,10 +5,12 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from roomwitness.capture import CaptureHost, CaptureStatus, Recorder, StreamSource
+from roomwitness.capture.gaps import Gap
 from roomwitness.capture.timeline import ClockEvent, SegmentClock
 from roomwitness.policy.words import GapCause
 from roomwitness.vault import ClockEvent as ClockRow
-from roomwitness.vault import Gap, SegmentSummary, SegmentWriter, Vault
+from roomwitness.vault import Gap as GapRow
+from roomwitness.vault import SegmentSummary, SegmentWriter, Vault
 
 from .watches import Watch
 
@@ -16,9 +18,12 @@ from .watches import Watch
 class _VaultSegment:
     """A vault segment in the shape that capture writes to."""
 
-    def __init__(self, writer: SegmentWriter, closed: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: SegmentWriter, closed: Callable[[], None], row: Callable[[Gap], GapRow]
+    ) -> None:
         self._writer = writer
         self._closed = closed
+        self._row = row
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -36,6 +41,7 @@ class _VaultSegment:
         lost_packets: int,
         clock_offset_s: float | None,
         clock: SegmentClock,
+        gaps: tuple[Gap, ...],
     ) -> None:
         self._writer.close(
             SegmentSummary(
@@ -49,6 +55,7 @@ class _VaultSegment:
                 drift_ppm=clock.drift_ppm,
                 clock_uncertainty_s=clock.uncertainty_s,
                 clock_source=clock.source,
+                gaps=tuple(map(self._row, gaps)),
             )
         )
         self._closed()
@@ -122,23 +129,26 @@ class CameraSession:
 
     def open(self, start: datetime) -> _VaultSegment:
         """Begin a segment (SegmentSink)."""
-        return _VaultSegment(self._vault.segment_writer(self.recording_id, start), self._count)
+        writer = self._vault.segment_writer(self.recording_id, start)
+        return _VaultSegment(writer, self._count, self._row)
 
     def open_metadata(self, start: datetime) -> _VaultSegment:
         """Begin a file of the camera's metadata (SegmentSink)."""
         writer = self._vault.segment_writer(self.recording_id, start, metadata=True)
-        return _VaultSegment(writer, lambda: None)
+        return _VaultSegment(writer, lambda: None, self._row)
 
-    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
-        """Declare a missing interval (SegmentSink)."""
-        self._vault.add_gap(
-            Gap(
-                recording_id=self.recording_id,
-                start=start,
-                end=end,
-                cause=cause,
-                lost_packets=lost_packets,
-            )
+    def gap(self, gap: Gap) -> None:
+        """Declare a missing interval, or move it (SegmentSink)."""
+        self._vault.add_gap(self._row(gap))
+
+    def _row(self, gap: Gap) -> GapRow:
+        return GapRow(
+            recording_id=self.recording_id,
+            start=gap.start,
+            end=gap.end,
+            cause=gap.cause,
+            lost_packets=gap.lost_packets,
+            id=gap.id,
         )
 
     def clock(self, event: ClockEvent) -> None:

@@ -14,11 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from roomwitness.capture.codecs.h264 import H264Depacketizer
 from roomwitness.capture.coverage import Coverage
+from roomwitness.capture.gaps import Gap
 from roomwitness.capture.rtp import Track
 from roomwitness.capture.segmenter import Segmenter
 from roomwitness.capture.timeline import SegmentClock
 from roomwitness.policy.words import GapCause
-from roomwitness.vault import Gap, SegmentSummary, SegmentWriter, Vault
+from roomwitness.vault import Gap as GapRow
+from roomwitness.vault import SegmentSummary, SegmentWriter, Vault
 from tests.camera.media import Unit, split_nals
 from tests.camera.rtp import Sender
 
@@ -33,13 +35,15 @@ LOSS = (2401, 10)  # So many packets from that second on.
 
 
 class _Out:
-    def __init__(self, writer: SegmentWriter) -> None:
+    def __init__(self, writer: SegmentWriter, row: Callable[[Gap], GapRow]) -> None:
         self._writer = writer
+        self._row = row
         self.write, self.flush, self.abort = writer.write, writer.flush, writer.abort
 
     def close(
         self, *, start: datetime, end: datetime, media_seconds: float, frames: int,
         lost_packets: int, clock_offset_s: float | None, clock: SegmentClock,
+        gaps: tuple[Gap, ...],
     ) -> None:  # fmt: skip
         del clock_offset_s, clock
         self._writer.close(
@@ -49,6 +53,7 @@ class _Out:
                 media_seconds=media_seconds,
                 frames=frames,
                 lost_packets=lost_packets,
+                gaps=tuple(map(self._row, gaps)),
             )
         )
 
@@ -61,20 +66,22 @@ class Sink:
     recording: str
 
     def open(self, start: datetime) -> _Out:
-        return _Out(self.vault.segment_writer(self.recording, start))
+        return _Out(self.vault.segment_writer(self.recording, start), self._row)
 
     def open_metadata(self, start: datetime) -> _Out:
         raise NotImplementedError
 
-    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
-        self.vault.add_gap(
-            Gap(
-                recording_id=self.recording,
-                start=start,
-                end=end,
-                cause=cause,
-                lost_packets=lost_packets,
-            )
+    def gap(self, gap: Gap) -> None:
+        self.vault.add_gap(self._row(gap))
+
+    def _row(self, gap: Gap) -> GapRow:
+        return GapRow(
+            recording_id=self.recording,
+            start=gap.start,
+            end=gap.end,
+            cause=gap.cause,
+            lost_packets=gap.lost_packets,
+            id=gap.id,
         )
 
     def clock(self, event: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import av
 
 from roomwitness.capture import CaptureStatus
+from roomwitness.capture.gaps import Gap
 from roomwitness.capture.timeline import ClockEvent
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
@@ -36,6 +37,8 @@ class MemorySegment:
 
     def close(self, **facts: Any) -> None:
         self.facts = facts
+        for gap in facts["gaps"]:
+            self.sink.gap(gap)
         self.sink.closed.append(self)
 
     def abort(self) -> None:
@@ -60,7 +63,7 @@ class MemorySink:
     closed: list[MemorySegment] = field(default_factory=list)
     beside: list[MemorySegment] = field(default_factory=list)
     metadata: list[MemorySegment] = field(default_factory=list)
-    gaps: list[tuple[datetime, datetime, GapCause, int]] = field(default_factory=list)
+    declared: dict[str, Gap] = field(default_factory=dict)
     statuses: list[CaptureStatus] = field(default_factory=list)
     clocks: list[ClockEvent] = field(default_factory=list)
 
@@ -75,10 +78,19 @@ class MemorySink:
         self.beside.append(MemorySegment(MetadataSink(self.metadata), start))  # type: ignore[arg-type]
         return self.beside[-1]
 
-    def gap(self, start: datetime, end: datetime, cause: GapCause, lost_packets: int) -> None:
+    def gap(self, gap: Gap) -> None:
         if self.full:
             raise SinkFailed
-        self.gaps.append((start, end, cause, lost_packets))
+        self.declared[gap.id] = gap
+
+    @property
+    def gaps(self) -> list[tuple[datetime, datetime, GapCause, int]]:
+        """As they are known to be by now, in the order in which they were declared."""
+        return [
+            (g.start, g.end, g.cause, g.lost_packets)
+            for g in self.declared.values()
+            if g.end > g.start or g.lost_packets
+        ]
 
     def clock(self, event: ClockEvent) -> None:
         self.clocks.append(event)
@@ -97,7 +109,8 @@ class MemorySink:
 
     def uncovered(self, start: datetime, end: datetime) -> timedelta:
         """How much of the time neither a segment nor a gap accounts for."""
-        spans = [(s.start, s.end) for s in self.closed] + [(a, b) for a, b, _, _ in self.gaps]
+        spans = [(s.facts.get("start", s.start), s.end) for s in self.closed]
+        spans += [(a, b) for a, b, _, _ in self.gaps]
         missing, at = timedelta(0), start
         for begin, stop in sorted(spans):
             missing += max(timedelta(0), min(begin, end) - at)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from roomwitness.capture import Nowhere, PreRoll, Recorder, StreamSource
 from roomwitness.capture.codecs import AccessUnit
 from roomwitness.capture.codecs.h264 import H264Depacketizer
+from roomwitness.capture.gaps import Gaps
 from roomwitness.capture.hostclock import HostClock
 from roomwitness.capture.preroll import MAX_SECONDS
 from roomwitness.capture.rtp import Track
@@ -152,7 +153,7 @@ def test_there_is_nowhere_to_keep_anything() -> None:
         nowhere.open(START)
     with pytest.raises(RuntimeError):
         nowhere.open_metadata(START)
-    nowhere.gap(START, START, GapCause.STALLED, 0)
+    nowhere.gap(Gaps.new(START, START, GapCause.STALLED))
 
 
 class Watched:

@@ -84,7 +84,7 @@ BROKEN: dict[str, Break] = {
     "no-stale-file": lambda p: segment(p, "calm").with_suffix(".age.tail").write_bytes(b""),
     "file-has-row": lambda p: segment(p, "calm").with_name("1-2.mp4.age").write_bytes(b""),
 }
-_GAP = "INSERT INTO gap VALUES ('x', 0, 1, 'stalled', 0)"
+_GAP = "INSERT INTO gap VALUES ('x', 0, 1, 'stalled', 0, NULL)"
 _STRAY = "INSERT INTO wrap VALUES ('stray', 'custodian', '0a', x'00')"
 
 

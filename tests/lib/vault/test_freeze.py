@@ -19,7 +19,12 @@ def busy(vault: Vault, recording_id: str) -> None:
     for second in range(1500):
         moment = T + timedelta(seconds=second)
         vault.add_gap(
-            Gap(recording_id=recording_id, start=moment, end=moment, cause=GapCause.STALLED)
+            Gap(
+                recording_id=recording_id,
+                start=moment,
+                end=moment + timedelta(seconds=0.5),
+                cause=GapCause.STALLED,
+            )
         )
 
 
