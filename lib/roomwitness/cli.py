@@ -13,6 +13,7 @@ from roomwitness.custody import (
     LogTampered,
     TlogProof,
     disagreements,
+    hold_disagreements,
     prove_entry,
     read_account,
     read_again,
@@ -28,7 +29,7 @@ from roomwitness.vault.age import AnyIdentity, parse_custodian
 from roomwitness.vault.check import Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
-from roomwitness.vault.listed import listed_in
+from roomwitness.vault.listed import holds_in, listed_in
 
 
 def _verify_log(args: argparse.Namespace) -> None:
@@ -136,9 +137,11 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
     try:
         before = read_account(custody, key)
         rows = listed_in(vault)
-        found = disagreements(rows, before, read_again(before, custody, key))
+        holds = holds_in(vault)
+        after = read_again(before, custody, key)
     except LogTampered as err:
         return [Finding("log-whole", str(err))]
+    found = *disagreements(rows, before, after), *hold_disagreements(holds, before, after)
     return [Finding(*each) for each in found]
 
 

@@ -1,7 +1,7 @@
 """The custody log: append-only, signed, and checked by anyone."""
 
 from .checkpoints import Checkpoints
-from .entry import encode_entry
+from .entry import decode_entry, encode_entry
 from .errors import LogTampered, LogUnwritable, ProofInvalid
 from .log import CustodyLog
 from .proof import Proven, TlogProof
@@ -11,6 +11,7 @@ from .sealed import (
     SealedFile,
     disagreements,
     files_root,
+    hold_disagreements,
     read_account,
     read_again,
     verify_files,
@@ -33,9 +34,11 @@ __all__ = [
     "TlogProof",
     "Verified",
     "certify",
+    "decode_entry",
     "disagreements",
     "encode_entry",
     "files_root",
+    "hold_disagreements",
     "prove_entry",
     "read_account",
     "read_again",

@@ -6,7 +6,7 @@ there may be whole lines behind the checkpoint (kept) and half a line (dropped: 
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -158,6 +158,25 @@ class CustodyLog:
     def size(self) -> int:
         """How many entries there are."""
         return self._edge.size
+
+    @property
+    def length(self) -> int:
+        """How many bytes its lines are."""
+        return self._offset
+
+    def since(self, position: int) -> Iterator[bytes]:
+        """The leaves that begin at or behind that byte, without their newlines.
+
+        Raises:
+            LogUnwritable: the log cannot be read.
+        """
+        try:
+            with (self._folder / LOG).open("rb") as file:
+                file.seek(position)
+                while file.tell() < self._offset:
+                    yield file.readline().removesuffix(b"\n")
+        except OSError as err:
+            raise LogUnwritable(f"errno {err.errno}") from None
 
     def append(self, kind: str, now: datetime, **fields: Field) -> int:
         """Add an entry and sync it; returns its index.

@@ -5,7 +5,7 @@ hexadecimal), in order of name, which is the order of time. So the list need not
 files themselves give it, and one file's place can be proved by an audit path.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +55,25 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a log of ``size`` entries says: recordings begun (and their meetings), ended, erased."""
+    """What a log of ``size`` entries says: recordings begun (and their meetings), ended, erased.
+
+    ``held`` and ``released`` are holds, by id, of meetings that were not erased.
+    """
 
     begun: Mapping[str, str]
     ended: Mapping[str, Bound]
     erased: frozenset[str]
     size: int = 0
+    held: frozenset[str] = frozenset()
+    released: frozenset[str] = frozenset()
 
     @property
     def expected(self) -> frozenset[str]:
         """Recordings that were begun and whose meeting was not erased."""
         return frozenset(r for r, meeting in self.begun.items() if meeting not in self.erased)
+
+
+_WORDS = (b'"recording_', b'"erased"', b'_threat"', b'_hold"')
 
 
 def read_account(folder: Path, vkey: str | None = None) -> Account:
@@ -77,13 +85,14 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
     lines: list[tuple[int, bytes]] = []
 
     def see(number: int, line: bytes) -> None:
-        if b'"recording_' in line or b'"erased"' in line:
+        if any(word in line for word in _WORDS):
             lines.append((number, line))
 
     size = walk_log(folder, see, vkey).size
     begun: dict[str, str] = {}
     ended: dict[str, Bound] = {}
     erased: set[str] = set()
+    holds: dict[str, tuple[str, bool]] = {}
     for number, line in lines:
         if number >= size:
             break
@@ -94,7 +103,21 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
                 ended[recording] = Bound(count, root)
             case {"kind": "erased", "meeting": str(meeting)}:
                 erased.add(meeting)
-    return Account(begun, ended, frozenset(erased), size)
+            case {
+                "kind": "report_threat" | "place_hold",
+                "hold": str(hold),
+                "meeting": str(meeting),
+            }:
+                holds[hold] = meeting, True
+            case {
+                "kind": "release_hold" | "lapse_hold",
+                "hold": str(hold),
+                "meeting": str(meeting),
+            }:
+                holds[hold] = meeting, False
+    left = {hold: still for hold, (meeting, still) in holds.items() if meeting not in erased}
+    held = frozenset(hold for hold, still in left.items() if still)
+    return Account(begun, ended, frozenset(erased), size, held, frozenset(left) - held)
 
 
 def read_again(account: Account, folder: Path, vkey: str | None = None) -> Account:
@@ -133,6 +156,16 @@ def disagreements(
             yield "recording-as-logged", recording
     for missing in sorted((before.expected & after.expected) - seen):
         yield "logged-recording-listed", missing
+
+
+def hold_disagreements(
+    holds: Set[str], before: Account, after: Account
+) -> Iterator[tuple[str, str]]:
+    """As ``disagreements``, of the open holds that the index lists, by id."""
+    lacking = (before.held & after.held) - holds
+    ended = before.released & after.released & holds
+    for hold in sorted(lacking | ended):
+        yield "hold-as-logged", hold
 
 
 def verify_files(folder: Path, recording: str, custody: Path, vkey: str | None = None) -> int:

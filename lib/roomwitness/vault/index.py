@@ -78,47 +78,25 @@ class Index:
                 raise StoreError("the index is closed")
             return self._db.execute(sql, values).fetchall()
 
-    def save_meeting(self, m: Meeting) -> None:
+    def save_meeting(self, meeting: Meeting) -> None:
         """Insert or replace a meeting and its holds."""
+        self.save_meetings([meeting])
+
+    def save_meetings(self, meetings: Iterable[Meeting], logged: int | None = None) -> None:
+        """Insert or replace meetings and their holds, in one transaction.
+
+        ``logged`` says up to which byte of the custody log they are all that it tells of holds.
+        """
         with self.change() as db:
-            db.execute(
-                "INSERT INTO meeting VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
-                " state=excluded.state, planned_start=excluded.planned_start,"
-                " planned_end=excluded.planned_end, started=excluded.started,"
-                " ended=excluded.ended, deadline=excluded.deadline, erased=excluded.erased",
-                (
-                    m.id,
-                    m.room_id,
-                    m.state,
-                    m.origin,
-                    m.booking_key,
-                    *map(_put, (m.planned_start, m.planned_end, m.started)),
-                    *map(_put, (m.ended, m.deadline, m.erased)),
-                ),
-            )
-            db.execute("DELETE FROM hold WHERE meeting = ?", (m.id,))
-            db.executemany(
-                "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                [
-                    (
-                        h.id,
-                        m.id,
-                        place,
-                        h.kind,
-                        h.reason,
-                        _put(h.created),
-                        _put(h.review_date),
-                        _put(h.released),
-                        h.release_reason,
-                        h.placed_by,
-                        _put(h.release_asked),
-                        h.release_asked_by,
-                        h.release_ask_reason,
-                        h.review_reason,
-                    )
-                    for place, h in enumerate(m.holds)
-                ],
-            )
+            for meeting in meetings:
+                _save(db, meeting)
+            if logged is not None:
+                db.execute("INSERT OR REPLACE INTO caught_up VALUES (1, ?)", (logged,))
+
+    def caught_up(self) -> int | None:
+        """Up to which byte of the custody log its changes of holds are here; None: never told."""
+        rows = self.rows("SELECT log_bytes FROM caught_up")
+        return int(rows[0][0]) if rows else None
 
     def meetings(self, where: str = "", *values: object) -> list[Meeting]:
         """Meetings, oldest first; ``where`` (of ours, never of a user) chooses."""
@@ -305,6 +283,47 @@ def _put_gaps(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
             )
         else:
             db.execute("DELETE FROM gap WHERE recording = ? AND id = ?", (g.recording_id, g.id))
+
+
+def _save(db: sqlite3.Connection, m: Meeting) -> None:
+    db.execute(
+        "INSERT INTO meeting VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+        " state=excluded.state, planned_start=excluded.planned_start,"
+        " planned_end=excluded.planned_end, started=excluded.started,"
+        " ended=excluded.ended, deadline=excluded.deadline, erased=excluded.erased",
+        (
+            m.id,
+            m.room_id,
+            m.state,
+            m.origin,
+            m.booking_key,
+            *map(_put, (m.planned_start, m.planned_end, m.started)),
+            *map(_put, (m.ended, m.deadline, m.erased)),
+        ),
+    )
+    db.execute("DELETE FROM hold WHERE meeting = ?", (m.id,))
+    db.executemany(
+        "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                h.id,
+                m.id,
+                place,
+                h.kind,
+                h.reason,
+                _put(h.created),
+                _put(h.review_date),
+                _put(h.released),
+                h.release_reason,
+                h.placed_by,
+                _put(h.release_asked),
+                h.release_asked_by,
+                h.release_ask_reason,
+                h.review_reason,
+            )
+            for place, h in enumerate(m.holds)
+        ],
+    )
 
 
 def read_recording(row: tuple[Any, ...]) -> Recording:

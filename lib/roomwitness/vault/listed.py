@@ -1,4 +1,4 @@
-"""Every recording's files as the index lists them, to be held against the custody log."""
+"""Recordings' files and holds as the index lists them, to be held against the custody log."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -27,15 +27,33 @@ def listed(rows: Rows) -> Iterator[Listed]:
         )
 
 
+def open_holds(rows: Rows) -> frozenset[str]:
+    """Give the ids of the holds that are not released, of meetings that are not erased."""
+    found = rows(
+        "SELECT hold.id FROM hold JOIN meeting ON meeting.id = hold.meeting"
+        " WHERE released IS NULL AND state <> 'erased'"
+    )
+    return frozenset(str(row[0]) for row in found)
+
+
 def listed_in(root: Path) -> list[Listed]:
-    """Those of the vault in this folder, from outside, read-only.
+    """Give the recordings of the vault in this folder, from outside, read-only.
 
     Raises:
         StoreError: the index is missing or cannot be read.
     """
+    return _read(root, lambda rows: list(listed(rows)))
+
+
+def holds_in(root: Path) -> frozenset[str]:
+    """Give the open holds of the vault in this folder; as ``listed_in``."""
+    return _read(root, open_holds)
+
+
+def _read[T](root: Path, what: Callable[[Rows], T]) -> T:
     try:
         uri = f"{(root / 'index.db').resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as db:
-            return list(listed(lambda sql, *values: db.execute(sql, values)))
+            return what(lambda sql, *values: db.execute(sql, values))
     except sqlite3.DatabaseError:
         raise StoreError("the index cannot be read") from None

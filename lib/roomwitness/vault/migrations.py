@@ -109,9 +109,16 @@ ALTER TABLE gap ADD COLUMN id TEXT;
 CREATE UNIQUE INDEX gap_by_id ON gap (recording, id);
 """
 
+# Up to which byte of the custody log its changes of holds are carried out here.
+_CAUGHT_UP = """
+CREATE TABLE caught_up (
+    only INTEGER PRIMARY KEY CHECK (only = 1), log_bytes INTEGER NOT NULL
+) STRICT;
+"""
+
 SCRIPTS = (
     *(_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS),
-    _GAPS_MOVE,
+    *(_GAPS_MOVE, _CAUGHT_UP),
 )
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from .index import Index
+from .records import Recording
 
 # Less media than this says little: a keyframe more or less would be seen.
 _ENOUGH_S = 10.0
@@ -26,6 +27,13 @@ def learn(index: Index, camera_id: str, size: int, seconds: float, now: datetime
             "INSERT OR REPLACE INTO camera_rate VALUES (?, ?, ?)",
             (camera_id, rate, now.timestamp()),
         )
+
+
+def weigh(index: Index, recording: Recording, now: datetime) -> None:
+    """Remember what a recording's camera sent: the next preflight reckons with it."""
+    files = index.segments(recording.id)
+    seconds = sum(f.media_seconds for f in files if not f.metadata)
+    learn(index, recording.camera_id, sum(f.bytes for f in files), seconds, now)
 
 
 def known(index: Index) -> dict[str, float]:

@@ -58,9 +58,10 @@ class Recovery:
         return recovered
 
     def _settle_holds(self, known: set[str]) -> None:
-        """A hold, or a release, that was broken off between key store and index: as the index says.
+        """A hold, or a release, that was broken off between index and key store: as the index says.
 
-        Only of recordings whose keys are in the ephemeral store too, so that nothing is lost here.
+        The index is in step with the custody log by now (``Ledger.open``). Only of recordings whose
+        keys are in the ephemeral store too, so that nothing is lost here.
         """
         held = {
             row[0]

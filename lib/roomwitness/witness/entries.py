@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from roomwitness.custody import SealedFile, files_root
 from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
+from roomwitness.policy.words import Meeting
 from roomwitness.vault import Segment
 
 # Entries after which a checkpoint is kept at once; erasures keep theirs (erasures.py).
@@ -23,11 +24,22 @@ KEPT_AT = frozenset(
 )
 
 
-def hold_fields(event: events.Event) -> dict[str, str | float | bool | None]:
+def kind_of(event: events.Event) -> str:
+    """Give the log's word for an event: its class name in snake case."""
+    name = type(event).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def hold_fields(event: events.Event, after: Meeting) -> dict[str, str | float | bool | None]:
     """Give the fields beyond the meeting's; a reason may hold names: it stays in the index."""
     match event:
         case events.ReportThreat(hold_id=hold_id, by=by):
-            return {"hold": hold_id, "hold_kind": "threat", "by": by}
+            return {
+                "hold": hold_id,
+                "hold_kind": "threat",
+                "review_date": after.holds[-1].review_date.timestamp(),
+                "by": by,
+            }
         case events.PlaceHold(hold=hold):
             return {
                 "hold": hold.id,

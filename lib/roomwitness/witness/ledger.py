@@ -1,15 +1,18 @@
 """Meetings in memory, in the store and in the custody log, kept in step.
 
-Order of every change: decide (pure) -> custody log (synced) -> keys and store -> memory. A kill
-between two of them leaves the log ahead of the store, never behind it: what was reported is logged.
+Order of every change: decide (pure) -> custody log (synced) -> store -> memory. A kill between two
+of them leaves the log ahead of the store, never behind it: what was reported is logged.
+A change of a hold counts once it is logged, whatever the disk does then: memory takes it at once,
+store and keys when they can (``catch_up``), and the next start reads it from the log (``open``).
 All methods block on disk: the conductor calls them in its one worker thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from roomwitness.custody import (
     Checkpoints,
@@ -18,17 +21,16 @@ from roomwitness.custody import (
     LogUnwritable,
     SiteSigner,
     TlogProof,
-    disagreements,
-    read_account,
-    read_again,
 )
 from roomwitness.custody.checkpoints import due
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import RUNNING, GapCause, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Gap, Receipt, Recording, Recovered, Segment, Vault, rates
-from roomwitness.vault.listed import listed
+from roomwitness.vault import Gap, Receipt, Recording, Recovered, Vault, rates
+from roomwitness.vault.errors import VaultFull, VaultUnwritable
 
-from .entries import KEPT_AT, bound_fields, clock_fields, hold_fields
+from .agreement import differences
+from .entries import KEPT_AT, bound_fields, clock_fields, hold_fields, kind_of
+from .replay import replayed, unread
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
@@ -62,6 +64,8 @@ class Ledger:
         self._held_since: datetime | None = None
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
+        # Meetings with a logged change of a hold that store and keys may not have yet.
+        self._behind: set[str] = set()
         self.rolled_back = False
         # Meetings that do not run, with a recording whose end is not logged yet.
         self.unended: set[str] = set()
@@ -70,7 +74,11 @@ class Ledger:
         self.tampered: tuple[str, ...] = ()
 
     def open(self, now: datetime) -> None:
-        """Open the log (setting a tampered one aside, kept) and load the meetings."""
+        """Open the log (setting a tampered one aside, kept) and load the meetings.
+
+        What it tells of holds and a kill or a failing disk kept from the store is carried out.
+        """
+        aside = None
         try:
             self._log.open()
         except LogTampered:
@@ -78,16 +86,32 @@ class Ledger:
             self._log_dir.rename(aside)
             self._log = CustodyLog(self._log_dir, self._signer, self._origin)
             self._log.open()
+        late = unread(self._log, self._vault.index)
+        if aside is not None:
             self.note("log_tampered", now, kept_as=aside.name)
         pattern = f"{self._log_dir.name}.tampered-*"
         self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
         self._look_for_rollback(now)
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
+        self._carry_out(late, now)
         over = {m.id for m in self.meetings if m.state not in RUNNING}
         self.unended = {r.meeting_id for r in self._vault.open_recordings()} & over
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
+
+    def _carry_out(self, late: Iterable[Mapping[str, Any]], now: datetime) -> None:
+        for entry in late:
+            meeting = self.get(str(entry.get("meeting")))
+            after = meeting and replayed(meeting, entry)
+            if after is None or after is meeting:
+                continue
+            fields = {"meeting": after.id, "hold": entry["hold"], "of": entry["kind"]}
+            self.note("carried_out_late", now, **fields)
+            self._remember(after, now)
+            self._behind.add(after.id)
+        with suppress(LogUnwritable, VaultFull, VaultUnwritable):  # Then the upkeep does it.
+            self.catch_up()
 
     def _look_for_rollback(self, now: datetime) -> None:
         try:
@@ -130,6 +154,9 @@ class Ledger:
     def note(self, kind: str, now: datetime, **fields: str | float | bool | None) -> None:
         """Log and sign something that is not a change of a meeting."""
         self._log.append(kind, now, **fields)
+        self._sign(kind, now)
+
+    def _sign(self, kind: str, now: datetime) -> None:
         note = self._log.checkpoint()
         if kind in KEPT_AT:
             self._keep(note, now)
@@ -199,13 +226,7 @@ class Ledger:
 
     def disagreements(self) -> frozenset[str]:
         """Invariants (docs/schema.md) that do not hold between index and log; for any thread."""
-        try:
-            before = read_account(self._log_dir, self._signer.vkey)
-            rows = list(listed(self._vault.index.rows))
-            after = read_again(before, self._log_dir, self._signer.vkey)
-        except LogTampered:
-            return frozenset({"log-whole"})
-        return frozenset(name for name, _ in disagreements(rows, before, after))
+        return differences(self._vault.index, self._log_dir, self._signer.vkey)
 
     def checkpoint(self) -> str:
         """The newest signed head of the log."""
@@ -231,22 +252,48 @@ class Ledger:
 
         Raises:
             TransitionNotAllowed: the event does not fit the meeting's state; nothing is changed.
+            LogUnwritable: it could not be logged; nothing is changed.
+            VaultUnwritable, VaultFull: it is no change of a hold; logged, but not changed.
         """
-        after = advance(meeting, event, now, policy)
-        self.note(
-            _kind(event),
-            now,
-            meeting=meeting.id,
-            before=meeting.state,
-            state=after.state,
-            **hold_fields(event),
-        )
-        if after.held:
-            self._vault.hold_meeting(meeting.id)
-        elif meeting.held:
-            self._vault.release_meeting(meeting.id)
-        self._store(after, now)
+        after, kind = advance(meeting, event, now, policy), kind_of(event)
+        fields = {"meeting": meeting.id, "before": meeting.state, "state": after.state}
+        self._log.append(kind, now, **fields, **hold_fields(event, after))
+        if after.holds == meeting.holds:
+            self._sign(kind, now)
+            self._store(after, now)
+            return after
+        self._remember(after, now)
+        self._behind.add(after.id)
+        with suppress(LogUnwritable, VaultFull, VaultUnwritable):
+            self._sign(kind, now)
+            self.catch_up()
         return after
+
+    @property
+    def behind(self) -> bool:
+        """Whether a logged change of a hold is still to be carried out (``catch_up``)."""
+        return bool(self._behind)
+
+    def catch_up(self) -> None:
+        """Sign and carry out, in store and keys, what is logged of holds and is not there yet.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: it stays to be done; try again.
+        """
+        if not self._behind:
+            return
+        self._log.checkpoint()
+        meetings = self._late()
+        self._vault.index.save_meetings(meetings, self._log.length)
+        for meeting in meetings:
+            if meeting.held:
+                self._vault.hold_meeting(meeting.id)
+            else:
+                self._vault.release_meeting(meeting.id)
+        self._behind.clear()
+
+    def _late(self) -> list[Meeting]:
+        return [m for m in self.meetings if m.id in self._behind]
 
     def forget(self, after: Meeting, receipt: Receipt, now: datetime) -> None:
         """The meeting is erased, in the store too (see erasures.py): only its receipt remains."""
@@ -318,7 +365,7 @@ class Ledger:
                 Gap(recording_id=recording.id, start=until, end=end, cause=GapCause.RESTART)
             )
         segments = self._vault.segments(recording.id)
-        self._weigh(recording, segments, end)
+        rates.weigh(self._vault.index, recording, end)
         self.note(
             "recording_ended",
             end,
@@ -332,15 +379,9 @@ class Ledger:
         # Only now: a recording that is listed as ended is in the log with its files.
         self._vault.end_recording(recording.id, end)
 
-    def _weigh(self, recording: Recording, segments: list[Segment], now: datetime) -> None:
-        """What the camera sent tells the next preflight how much room it needs."""
-        files = [*segments, *self._vault.metadata(recording.id)]
-        seconds = sum(s.media_seconds for s in segments)
-        size = sum(s.bytes for s in files)
-        rates.learn(self._vault.index, recording.camera_id, size, seconds, now)
-
     def _store(self, meeting: Meeting, now: datetime) -> None:
-        self._vault.save_meeting(meeting)
+        # With those that are behind: the index is what the log tells of holds, or is not changed.
+        self._vault.index.save_meetings([*self._late(), meeting], self._log.length)
         self._remember(meeting, now)
 
     def _remember(self, meeting: Meeting, now: datetime) -> None:
@@ -354,9 +395,3 @@ class Ledger:
             for m in self._past.values()
             if m.started is not None and now - (m.planned_end or m.started) < _REMEMBER
         }
-
-
-def _kind(event: Event) -> str:
-    """Log word of an event: its class name in snake case."""
-    name = type(event).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -98,6 +98,8 @@ class Upkeep:
         await self._erase_due(now)
         await self._end_left_open(now)
         await self._measure(now)
+        if self._ledger.behind:
+            await self.run(self._ledger.catch_up)
         if self._ledger.checkpoint_due(now):
             await self.run(self._ledger.keep_hourly, now)
 

@@ -308,8 +308,11 @@ def _held_against(site: Site, vault: Vault, ledger: Ledger, promises: list[list[
                 broken.append("erased, but still listed")
         elif kind in ("flushed", "closed") and words[0] not in going:
             broken += _unreadable(vault, words[1], int(words[2]), len(PIECE) * int(words[3]))
-    if "kept" not in {m.id for m in ledger.meetings if m.held} and ["held", "kept"] in promises:
-        broken.append("held, but the hold is gone")
+    if "kept" not in {m.id for m in ledger.meetings if m.held}:
+        if ["held", "kept"] in promises:
+            broken.append("held, but the hold is gone")
+        elif ("report_threat", "kept") in logged:
+            broken.append("logged, but not held after the next start")
     return broken
 
 
