@@ -42,7 +42,7 @@ async def async_pre_backup(hass: HomeAssistant) -> None:
         )
     for site in _sites(hass):
         try:
-            await site.witness.backup_begins()
+            await site.witness.backups.begin()
         except WitnessError as err:  # A copy that may need a second look is better than none.
             _LOGGER.warning("The index could not be held still for a backup: %s", err.key)
 
@@ -51,4 +51,4 @@ async def async_post_backup(hass: HomeAssistant) -> None:
     """Once it is done."""
     for site in _sites(hass):
         with suppress(WitnessError):  # The conductor's next change says what is wrong.
-            await site.witness.backup_ends()
+            await site.witness.backups.end()

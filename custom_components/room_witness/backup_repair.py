@@ -21,5 +21,5 @@ class BackupsGoneFlow(ConfirmRepairFlow):
         if user_input is not None:
             for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
                 with translated():
-                    await entry.runtime_data.witness.backups_are_gone()
+                    await entry.runtime_data.witness.backups.are_gone()
         return await super().async_step_confirm(user_input)

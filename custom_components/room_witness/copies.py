@@ -47,7 +47,7 @@ class BackupList:
                 and (time := dt_util.parse_datetime(backup.date)) is not None
             }
             with suppress(WitnessError):  # The conductor's next change says what is wrong.
-                await self._site.witness.backups_are(taken, complete=not errors)
+                await self._site.witness.backups.are(taken, complete=not errors)
 
         @callback
         def event(event: ManagerStateEvent) -> None:

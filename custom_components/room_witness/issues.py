@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .site import WitnessConfigEntry
 
 # Problems that keep the site from starting: there is no conductor to name them.
-_SETUP = frozenset({"site_keys_missing", "vault_unwritable", "vault_full", "store_error"})
+_SETUP = frozenset(
+    {"site_keys_missing", "vault_unwritable", "vault_full", "vault_in_use", "store_error"}
+)
 # Problems that a person can answer for: repairs.py asks.
 _FIXABLE = frozenset({"backups_carry_keys", "site_keys_missing"})
 _LEARN_MORE = "https://github.com/room-witness/room-witness/blob/main/docs/troubleshooting.md"

@@ -13,7 +13,7 @@ from homeassistant.setup import async_setup_component
 
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.repairs import async_create_fix_flow
-from roomwitness.capture import CaptureHost
+from tests.background import Background
 from tests.camera import Camera, CameraConfig
 from tests.peers.certificates import Certificate, make
 from tests.peers.gateway import Gateway
@@ -121,7 +121,7 @@ class RemoteCamera(Camera):
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config)
-        self.host = CaptureHost()
+        self.host = Background()
         self.host.start()
 
     async def run(self, work: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:

@@ -1,7 +1,6 @@
 """Capture: RTSP to keyframe-aligned fragments to segments. It knows no vault."""
 
 from .errors import CaptureError, CertificateChanged, CertificateUnknown
-from .host import CaptureHost
 from .preroll import Nowhere, PreRoll
 from .probe import StreamInfo, probe
 from .recorder import Recorder, Timeouts
@@ -12,7 +11,6 @@ from .tls import presented
 
 __all__ = [
     "CaptureError",
-    "CaptureHost",
     "CaptureStatus",
     "CertificateChanged",
     "CertificateUnknown",

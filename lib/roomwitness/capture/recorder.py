@@ -62,7 +62,7 @@ class Timeouts:
 
 
 class Recorder:
-    """One camera of one meeting. Lives in the capture thread's loop; ``stop`` is for any thread.
+    """One camera of one meeting. Lives in one event loop; ``stop`` is for any thread.
 
     The recording must be accounted for from ``start``; until media comes, ``cause`` is why not.
     With a ``preroll`` the stream goes only into that memory, until ``record`` says where to.

@@ -40,7 +40,7 @@ class SegmentOut(Protocol):
 
 
 class SegmentSink(Protocol):
-    """Takes a recording's segments, gaps and status; called in capture's thread."""
+    """Takes a recording's segments, gaps and status; called in capture's event loop."""
 
     def open(self, start: datetime) -> SegmentOut:
         """Begin a segment."""

@@ -1,6 +1,7 @@
 """The vault: encrypted segments, their keys, the index, and erasure. It knows no cameras."""
 
 from .erasure import Erased
+from .intake import Intake
 from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
 from .store import Vault
 from .walltime import wall_time
@@ -10,6 +11,7 @@ __all__ = [
     "ClockEvent",
     "Erased",
     "Gap",
+    "Intake",
     "Receipt",
     "Recording",
     "Recovered",

@@ -6,7 +6,6 @@ elsewhere (see keys.py). All methods block on disk and may be called from any th
 """
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -23,11 +22,11 @@ from .errors import (
     SegmentCorrupted,
     VaultFull,
     VaultUnwritable,
-    disk_error,
 )
 from .folder import check_folder
 from .freeze import Freeze
 from .index import Index
+from .intake import MIN_FREE_BYTES, Intake
 from .keys import KeyStore
 from .people import People
 from .records import (
@@ -37,20 +36,17 @@ from .records import (
     Recording,
     Recovered,
     Segment,
-    file_name,
-    segment_id,
 )
 from .recovery import Recovery
 from .trial import keys_work
 from .wrapping import KeyRing, Wrapping
-from .writer import SegmentWriter
 
+# A recording process whose Home Assistant was killed seals what it has open, and ends.
+_ENDING_S = 15.0
 METHOD = "cryptographic erase: recording keys destroyed, then files unlinked (NIST SP 800-88r2)"
-# Recording stops while this much is left: erasing, holding and the custody log need some room.
-MIN_FREE_BYTES = 64 << 20
 
 
-class Vault:
+class Vault(Intake):
     """Everything that is on disk about meetings, except the custody log."""
 
     def __init__(
@@ -63,13 +59,10 @@ class Vault:
         min_free_bytes: int = MIN_FREE_BYTES,
     ) -> None:
         """Take the folders, and the keys of an ``assisted`` site: ``keys.ring`` may be set anew."""
-        self._root = root
-        self._min_free = min_free_bytes
-        self._segments = root / "segments"
+        super().__init__(root, min_free_bytes)
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
         self.keys = Wrapping(self._ephemeral, self._held, KeyRing(site, custodians))
-        self._index = Index(root / "index.db", self._path)
         self.people = People(root / "people.db")
         self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
@@ -79,9 +72,6 @@ class Vault:
             self.keys.hold,
         )  # fmt: skip
 
-    def _path(self, recording_id: str, segment_id: str) -> Path:
-        return self._segments / recording_id / file_name(segment_id)
-
     def open(self) -> None:
         """Open the index and the key stores.
 
@@ -89,7 +79,7 @@ class Vault:
             VaultUnwritable, VaultFull, StoreError.
         """
         check_folder(self._segments)
-        self._index.open()
+        super().open()
         self.people.open()
         self._ephemeral.open()
         self._held.open()
@@ -97,7 +87,7 @@ class Vault:
     def close(self) -> None:
         """Close the index and the key stores."""
         self.thaw()
-        self._index.close()
+        super().close()
         self.people.close()
         self._ephemeral.close()
         self._held.close()
@@ -174,32 +164,6 @@ class Vault:
         """The meeting's recordings; none once it is erased."""
         return self._index.recordings(meeting_id)
 
-    def segment_writer(
-        self, recording_id: str, start: datetime, *, metadata: bool = False
-    ) -> SegmentWriter:
-        """Open a new segment, or a file of the camera's metadata beside one.
-
-        Raises:
-            KeyMissing: no such recording.
-            VaultFull, VaultUnwritable.
-        """
-        recording = self._index.recording(recording_id)
-        if recording is None:
-            raise KeyMissing("no such recording")
-        identifier = segment_id(start, secrets.token_hex(4), metadata=metadata)
-        return SegmentWriter(
-            self._path(recording_id, identifier),
-            identifier,
-            recording_id,
-            age.parse_recipient(recording.recipient),
-            self._index.add_segment,
-            self._require_room,
-        )
-
-    def _require_room(self) -> None:
-        if self.free_bytes() < self._min_free:
-            raise VaultFull("the disk's last room is kept for erasure and the custody log")
-
     def segments(self, recording_id: str) -> list[Segment]:
         """The committed segments of media in order of time."""
         return [s for s in self._index.segments(recording_id) if not s.metadata]
@@ -208,17 +172,9 @@ class Vault:
         """The committed files of the camera's metadata in order of time."""
         return [s for s in self._index.segments(recording_id) if s.metadata]
 
-    def add_gap(self, gap: Gap) -> None:
-        """Keep a gap, or put the one of its id where it is known to be by now."""
-        self._index.add_gap(gap)
-
     def gaps(self, recording_id: str) -> list[Gap]:
         """The declared gaps in order of time."""
         return self._index.gaps(recording_id)
-
-    def add_clock_event(self, event: ClockEvent) -> None:
-        """Keep what a clock did."""
-        self._index.add_clock_event(event)
 
     def clock_events(self, recording_id: str) -> list[ClockEvent]:
         """What clocks did during the recording, in the order in which it was noticed."""
@@ -249,8 +205,13 @@ class Vault:
             raise SegmentCorrupted(segment=segment.id) from None
 
     def recover(self) -> list[Recovered]:
-        """Make whole what a kill left open, and finish erasures that it broke off."""
-        return self._recovery.everything()
+        """Make whole what a kill left open, and finish erasures that it broke off.
+
+        Raises:
+            VaultInUse: another process still records into this vault.
+        """
+        with self.alone.held(_ENDING_S):
+            return self._recovery.everything()
 
     def closed(self) -> int:
         """How many recordings have a segment, left open by a kill, that only a custodian can close.
@@ -376,14 +337,3 @@ class Vault:
     def keys_work(self) -> bool:
         """Whether a recording's key could be made, kept, opened and destroyed now."""
         return keys_work(self._ephemeral, self.keys.ring)
-
-    def free_bytes(self) -> int:
-        """Free space on the vault's disk, in bytes.
-
-        Raises:
-            VaultUnwritable: the disk is gone.
-        """
-        try:
-            return shutil.disk_usage(self._root).free
-        except OSError as err:
-            raise disk_error(err) from None

@@ -1,32 +1,75 @@
-"""What happens while somebody copies the site's folders."""
+"""What happens while somebody copies the site's folders, and what is known of the copies."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from roomwitness.vault import Vault
 
 from .ledger import Ledger
+from .upkeep import Upkeep
 
 
 class Backups:
-    """Holds the index and the log's heads still, and logs begin and end; blocks on disk."""
+    """For the conductor's event loop."""
 
-    def __init__(self, vault: Vault, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        ledger: Ledger,
+        upkeep: Upkeep,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None],
+    ) -> None:
         self._vault = vault
         self._ledger = ledger
+        self._upkeep = upkeep
+        self._clock = clock
+        self._changed = changed
 
-    def begin(self, now: datetime) -> None:
-        """Somebody begins to copy; how much evidence the copy will carry is in the log.
+    async def begin(self) -> None:
+        """Somebody is about to copy the site's folders: index and log's heads are held still.
 
         Raises:
-            VaultUnwritable, LogUnwritable.
+            VaultUnwritable, LogUnwritable: the copy may be taken nevertheless.
         """
+        await self._upkeep.run(self._begin, self._clock())
+
+    def _begin(self, now: datetime) -> None:
+        # How much evidence the copy will carry.
         held = sum(meeting.held for meeting in self._ledger.meetings)
         self._ledger.note("backup_begun", now, held=held)
         self._ledger.hold_heads(now)
         self._vault.freeze()
 
-    def end(self, now: datetime) -> None:
-        """It is done."""
+    async def end(self) -> None:
+        """The copy is made; a second call does nothing but be noted.
+
+        Raises:
+            LogUnwritable.
+        """
+        await self._upkeep.run(self._end, self._clock())
+
+    def _end(self, now: datetime) -> None:
         self._vault.thaw()
         self._ledger.release_heads()
         self._ledger.note("backup_ended", now)
+
+    async def are(self, found: Mapping[str, datetime], *, complete: bool) -> None:
+        """Take the backups that there are, by id and begin; ``complete`` if none can be missing.
+
+        Raises:
+            VaultUnwritable, VaultFull.
+        """
+        take = partial(self._upkeep.erasures.copies.take, complete=complete)
+        await self._upkeep.run(take, found, self._clock())
+        self._changed()
+
+    async def are_gone(self) -> None:
+        """A person answers for it that the backups told in ``problems`` are destroyed.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull.
+        """
+        await self._upkeep.run(self._upkeep.erasures.copies.confirm, self._clock())
+        self._changed()

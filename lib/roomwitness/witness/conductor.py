@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from roomwitness.capture import CaptureHost
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
+from roomwitness.recording import RecordingHost
+from roomwitness.recording.process import Starter, in_process
 from roomwitness.vault import Vault
-from roomwitness.vault.store import MIN_FREE_BYTES
+from roomwitness.vault.intake import MIN_FREE_BYTES
 from roomwitness.vault.usage import room_bytes
 
 from .answers import Answers
@@ -56,9 +58,10 @@ def _utcnow() -> datetime:
 class Witness(Answers):
     """Bookings in, recordings, evidence and receipts out.
 
-    ``holds`` places and ends holds, ``keys`` says who may open what, ``cameras`` hears events; what
-    only looks is in ``Answers``. Every public method is for one event loop; disk work runs in one
-    worker thread, so that it happens in the order in which it was decided. Capture has its own.
+    ``holds`` places and ends holds, ``keys`` says who may open what, ``cameras`` hears events,
+    ``backups`` hears of copies; what only looks is in ``Answers``. Every public method is for one
+    event loop; disk work runs in one worker thread, so that it happens in the order in which it was
+    decided. Cameras are recorded by another process (``recording``).
     """
 
     def __init__(
@@ -67,12 +70,13 @@ class Witness(Answers):
         *,
         clock: Callable[[], datetime] = _utcnow,
         segment_seconds: float = 60.0,
+        recording: Starter = in_process,
     ) -> None:
         self._disk = ThreadPoolExecutor(1, "roomwitness-disk")
         self._listeners: list[Callable[[str], None]] = []
         self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
         self._ticker: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         keys = config.keys
         folders = config.root, config.ephemeral_dir, config.held_dir
         vault = Vault(*folders, keys.ring.site, keys.ring.custodians)
@@ -80,9 +84,9 @@ class Witness(Answers):
         log_signer = signer(keys)
         ledger = Ledger(vault, config.root / "custody", log_signer, keys.origin)
         self.witnessing = Witnessing(config.root / "witnessed", log_signer, clock)
-        self._host = CaptureHost()
+        self._host = RecordingHost(config.root, self._recorder_lost, recording)
         wishes = Wishes()
-        sessions = Sessions(vault, self._host, segment_seconds, self._changed_in_thread)
+        sessions = Sessions(self._host, segment_seconds, self._notify_recording)
         ground = Ground(vault, wishes.calendar_read, clock, self.wired)
         self.devices = Devices(
             lambda: wishes.rooms, self._notify, self._troubled, self._camera_moved
@@ -96,14 +100,14 @@ class Witness(Answers):
             partial(room_bytes, vault.index),
             lambda room: ground.bits_per_s(room) / 8,
         )
-        watches = Watches(self._host, segment_seconds, self._changed_in_thread)
+        watches = Watches(self._host, segment_seconds, self._notify_recording)
         upkeep = Upkeep(
             wishes, vault, ledger, sessions, preflight, space, watches, self._disk, self._notify,
             keys.origin,
         )  # fmt: skip
         self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
         outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self._notify_all)
-        self._backups = Backups(vault, ledger)
+        self.backups = Backups(vault, ledger, upkeep, clock, self._notify_all)
         self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
         super().__init__(
             vault,
@@ -127,18 +131,17 @@ class Witness(Answers):
             VaultUnwritable: the vault's folder cannot be written.
             StoreError: the index cannot be opened.
         """
-        self._loop = asyncio.get_running_loop()
         try:
             await self._upkeep.run(self._open, self._clock())
         except WitnessError:
             await self._upkeep.run(self._close)
             self._disk.shutdown()
             raise
-        self._host.start()
+        await self._host.start()
         self._scrub.start()
         self.outside.start()
         self.devices.start()
-        self._ticker = self._loop.create_task(self._tick_forever(), name="roomwitness ticker")
+        self._ticker = asyncio.create_task(self._tick_forever(), name="roomwitness ticker")
 
     def _open(self, now: datetime) -> None:
         self._vault.open()
@@ -170,7 +173,7 @@ class Witness(Answers):
             for meeting_id in self._sessions.meetings:
                 await self._sessions.end(meeting_id)
             await self._watches.stop()
-            await asyncio.get_running_loop().run_in_executor(None, self._host.stop)
+            await self._host.stop()
             await self._upkeep.run(self._close)
         self._disk.shutdown()
 
@@ -294,41 +297,6 @@ class Witness(Answers):
             meeting, room = self._meeting(meeting_id)
             await self._upkeep.apply(meeting, events.HandOver(by), self._clock(), room)
 
-    async def backup_begins(self) -> None:
-        """Somebody is about to copy the site's folders.
-
-        Raises:
-            VaultUnwritable, LogUnwritable: the copy may be taken nevertheless.
-        """
-        await self._upkeep.run(self._backups.begin, self._clock())
-
-    async def backup_ends(self) -> None:
-        """The copy is made; a second call does nothing but be noted.
-
-        Raises:
-            LogUnwritable.
-        """
-        await self._upkeep.run(self._backups.end, self._clock())
-
-    async def backups_are(self, found: Mapping[str, datetime], *, complete: bool) -> None:
-        """Take the backups that there are, by id and begin; ``complete`` if none can be missing.
-
-        Raises:
-            VaultUnwritable, VaultFull.
-        """
-        take = partial(self._upkeep.erasures.copies.take, complete=complete)
-        await self._upkeep.run(take, found, self._clock())
-        self._notify_all()
-
-    async def backups_are_gone(self) -> None:
-        """A person answers for it that the backups told in ``problems`` are destroyed.
-
-        Raises:
-            LogUnwritable, VaultUnwritable, VaultFull.
-        """
-        await self._upkeep.run(self._upkeep.erasures.copies.confirm, self._clock())
-        self._notify_all()
-
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""
         async with self._lock:
@@ -355,7 +323,9 @@ class Witness(Answers):
                 self._disk_problem = Problem(key=err.key, placeholders=err.placeholders)
                 for room_id in self._wishes.rooms:
                     self._notify(room_id)
-            await asyncio.sleep(_TICK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _TICK_S)
+            self._wake.clear()
 
     def _meeting(self, meeting_id: str) -> tuple[Meeting, RoomConfig]:
         meeting = self._ledger.get(meeting_id)
@@ -376,10 +346,10 @@ class Witness(Answers):
         if missing := room.legal_file.missing:
             raise LegalFileIncomplete(fields=", ".join(missing))
 
-    def _changed_in_thread(self) -> None:
-        """Capture changed something: tell the face about the rooms that record."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._notify_recording)
+    def _recorder_lost(self) -> None:
+        """The recording process died: what it recorded goes on in another one, without waiting."""
+        self._notify_recording()
+        self._wake.set()
 
     def _notify_recording(self) -> None:
         for room_id in self._watches.rooms:

@@ -312,6 +312,7 @@ class Ledger:
         for recording in self._vault.recordings(meeting.id):
             if recording.camera_id == camera_id and recording.ended is None:
                 if self._vault.has_key(recording.id):
+                    self._vault.make_whole(recording.id)  # A recording process may have died.
                     # Not after now: our clock may have been set back.
                     until = min(now, self._vault.covered_until(recording.id))
                     return Place(recording, until, GapCause.RESTART)

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from roomwitness.capture import CaptureError, CaptureHost, probe
+from roomwitness.capture import CaptureError
+from roomwitness.recording import RecordingHost
 
 from . import checks, devices
 from .config import CameraConfig, RoomConfig
@@ -34,7 +35,7 @@ class Preflight:
 
     def __init__(
         self,
-        host: CaptureHost,
+        host: RecordingHost,
         look: Look,
         checked: Callable[[str], None],
         current: Callable[[str], RoomConfig | None],
@@ -128,9 +129,7 @@ class Preflight:
             return Problem(key=key, room_id=room_id, camera_id=camera.id, placeholders=placeholders)
 
         try:
-            info = await asyncio.wrap_future(
-                self._host.submit(probe(camera.source, report_s=_REPORT_S))
-            )
+            info = await self._host.probe(camera.source, _REPORT_S)
         except CaptureError as err:
             return [problem(err.key)]
         broken = await asyncio.to_thread(checks.undecodable, info)

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from roomwitness.capture import CaptureHost, CaptureStatus
+from roomwitness.capture import CaptureStatus
 from roomwitness.capture.timeline import ClockEvent
-from roomwitness.vault import Vault
+from roomwitness.recording import RecordingHost
 
 from .config import CameraConfig
 from .ledger import Place
@@ -29,9 +29,8 @@ class Sessions:
     """Camera sessions by meeting."""
 
     def __init__(
-        self, vault: Vault, host: CaptureHost, segment_seconds: float, changed: Callable[[], None]
+        self, host: RecordingHost, segment_seconds: float, changed: Callable[[], None]
     ) -> None:
-        self._vault = vault
         self._host = host
         self._segment_seconds = segment_seconds
         self._changed = changed
@@ -48,6 +47,11 @@ class Sessions:
     def cameras(self, meeting_id: str) -> tuple[CameraConfig, ...]:
         """What is being recorded, as it was configured then."""
         return self._cameras.get(meeting_id, ())
+
+    @property
+    def lost(self) -> list[str]:
+        """Ids of the meetings with a camera whose recording process was lost."""
+        return [m for m, running in self._running.items() if any(s.job.lost for s in running)]
 
     def statuses(self, meeting_id: str) -> dict[str, CaptureStatus]:
         """Newest status of each camera that has one, by camera id."""
@@ -66,9 +70,8 @@ class Sessions:
     ) -> None:
         """Start recording every camera of the meeting, on its watch's connection if it has one."""
         watches = watches or {}
-        sessions = [
+        self._running[meeting_id] = [
             CameraSession(
-                vault=self._vault,
                 host=self._host,
                 recording_id=item.place.recording.id,
                 camera_id=item.camera.id,
@@ -82,24 +85,20 @@ class Sessions:
             )
             for item in begun
         ]
-        self._running[meeting_id] = sessions
         self._cameras[meeting_id] = tuple(item.camera for item in begun)
-        for session in sessions:
-            session.run()
 
     def change(self, cameras: Iterable[CameraConfig]) -> None:
         """Take these cameras as they are configured now; what delivers is not interrupted."""
         sources = {camera.id: camera.source for camera in cameras}
         for session in (s for running in self._running.values() for s in running):
             if session.camera_id in sources:
-                session.change(sources[session.camera_id])
+                session.job.change(sources[session.camera_id])
 
     async def end(self, meeting_id: str) -> None:
         """Seal what is open and end."""
         sessions = self._running.pop(meeting_id, [])
         self._cameras.pop(meeting_id, None)
         for session in sessions:
-            session.request_stop()
-        tasks = [asyncio.wrap_future(s.task) for s in sessions if s.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)
+            session.job.stop()
+        if sessions:
+            await asyncio.wait([s.job.over for s in sessions], timeout=_STOP_TIMEOUT_S)

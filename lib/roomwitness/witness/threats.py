@@ -50,7 +50,7 @@ class Threats:
                 return (await self._report(room, by, pressed)).id
         finally:
             if frozen:
-                await self._watches.thaw(room.id)  # Unless a meeting has taken it.
+                self._watches.thaw(room.id)  # Unless a meeting has taken it.
 
     async def _report(self, room: RoomConfig, by: str | None, pressed: datetime) -> Meeting:
         meetings = self._ledger.of_room(room.id)

@@ -190,7 +190,7 @@ class Upkeep:
 
     async def _sync_sessions(self, now: datetime) -> None:
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
-        for meeting_id in self._sessions.meetings - wanted.keys():
+        for meeting_id in (self._sessions.meetings - wanted.keys()) | {*self._sessions.lost}:
             await self._sessions.end(meeting_id)
         for meeting_id in self._sessions.meetings:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)

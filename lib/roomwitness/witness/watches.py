@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from roomwitness.capture import CaptureHost, CaptureStatus, Nowhere, PreRoll, Recorder
+from roomwitness.capture import CaptureStatus
 from roomwitness.capture.preroll import MAX_SECONDS
-from roomwitness.policy.words import GapCause
+from roomwitness.recording import News, RecordingHost, Status
 
 from .config import CameraConfig, RoomConfig
 
@@ -16,11 +15,11 @@ _STOP_TIMEOUT_S = 10.0
 
 
 class Watch:
-    """One camera; its recorder is handed over when a meeting begins."""
+    """One camera; its job is handed over when a meeting begins."""
 
     def __init__(
         self,
-        host: CaptureHost,
+        host: RecordingHost,
         camera: CameraConfig,
         seconds: float,
         segment_seconds: float,
@@ -30,41 +29,28 @@ class Watch:
         self.status: CaptureStatus | None = None
         self.frozen = False
         self.kept_since: datetime | None = None
-        self._host = host
         self._changed = changed
-        self._ring = PreRoll(seconds)
-        self.recorder = Recorder(
-            camera.source,
-            Nowhere(self._take),
-            start=datetime.now(UTC),
-            cause=GapCause.CONNECTING,
-            segment_seconds=segment_seconds,
-            preroll=self._ring,
+        self.job = host.watch(
+            self._told, source=camera.source, seconds=seconds, segment_seconds=segment_seconds
         )
-        self.task: Future[None] = host.submit(self.recorder.run())
 
-    def _take(self, status: CaptureStatus) -> None:
-        before, self.status = self.status, status
+    def _told(self, news: News) -> None:
+        if not isinstance(news, Status):
+            return
+        before, status = self.status, news.status
+        self.status = status
         if before is None or (before.state, before.error_key) != (status.state, status.error_key):
             self._changed()
 
     async def freeze(self) -> None:
         """From this moment on nothing ages in memory."""
-
-        async def freeze() -> datetime | None:
-            return self._ring.freeze(asyncio.get_running_loop().time())
-
         self.frozen = True
-        self.kept_since = await asyncio.wrap_future(self._host.submit(freeze()))
+        self.kept_since = await self.job.freeze()
 
-    async def thaw(self) -> None:
+    def thaw(self) -> None:
         """Nobody wants it."""
-
-        async def thaw() -> None:
-            self._ring.thaw()
-
         self.frozen, self.kept_since = False, None
-        await asyncio.wrap_future(self._host.submit(thaw()))
+        self.job.thaw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +65,7 @@ class Watches:
     """Watches by room."""
 
     def __init__(
-        self, host: CaptureHost, segment_seconds: float, changed: Callable[[], None]
+        self, host: RecordingHost, segment_seconds: float, changed: Callable[[], None]
     ) -> None:
         self._host = host
         self._segment_seconds = segment_seconds
@@ -107,7 +93,9 @@ class Watches:
         over = [
             room_id
             for room_id in sorted(self._running)
-            if room_id not in wanted or _differ(wanted[room_id], self._wanted[room_id])
+            if room_id not in wanted
+            or _differ(wanted[room_id], self._wanted[room_id])
+            or any(watch.job.lost for watch in self._running[room_id].values())
         ]
         new = [room_id for room_id in sorted(wanted) if room_id not in self._running.keys() - over]
         return [
@@ -135,9 +123,10 @@ class Watches:
         await asyncio.gather(*(watch.freeze() for watch in watches))
         return bool(watches)
 
-    async def thaw(self, room_id: str) -> None:
+    def thaw(self, room_id: str) -> None:
         """What was frozen and not taken ages again."""
-        await asyncio.gather(*(w.thaw() for w in self._running.get(room_id, {}).values()))
+        for watch in self._running.get(room_id, {}).values():
+            watch.thaw()
 
     def kept_since(self, room_id: str, camera_id: str) -> datetime | None:
         """Since when the camera's pictures are frozen in memory; None if nothing is frozen."""
@@ -162,10 +151,9 @@ async def end(watches: Iterable[Watch]) -> None:
     """Stop watching; what is in memory goes."""
     watches = tuple(watches)
     for watch in watches:
-        watch.recorder.stop()
-    tasks = [asyncio.wrap_future(watch.task) for watch in watches]
-    if tasks:
-        await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_S)
+        watch.job.stop()
+    if watches:
+        await asyncio.wait([watch.job.over for watch in watches], timeout=_STOP_TIMEOUT_S)
 
 
 def _seconds(room: RoomConfig) -> float:

@@ -1,19 +1,21 @@
-"""Our capture alone in a process: ``python -m bench._ours``, told by JSON on its input.
+"""Our recording process alone: ``python -m bench._ours``, told by JSON on its input.
 
-The conductor's own parts (vault, capture's thread, camera sessions), without Home Assistant.
+Its own worker (capture, vault, encryption, disk), without the one that gives it commands.
 Prints ``ready`` when every camera delivers; at the next line it seals, and prints its recordings.
 """
 
+import asyncio
 import json
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from roomwitness.capture import CaptureHost, StreamSource
+from roomwitness.capture import StreamSource
 from roomwitness.policy.words import GapCause, Meeting
+from roomwitness.recording.messages import Event, Record, Status, Stop
+from roomwitness.recording.worker import Worker
 from roomwitness.vault import Vault, age
-from roomwitness.witness.session import CameraSession
 
 
 def vault(root: Path, identity: str) -> Vault:
@@ -25,46 +27,48 @@ def vault(root: Path, identity: str) -> Vault:
     return found
 
 
-def main() -> None:
-    told = json.loads(sys.stdin.readline())
-    store, host = vault(Path(told["root"]), told["identity"]), CaptureHost()
-    now = datetime.now(UTC)
-    meeting = Meeting(id="bench", room_id="bench", origin="manual", planned_start=now)
+async def _record(told: dict[str, Any]) -> list[tuple[str, float]]:
+    root = Path(told["root"])
+    store = vault(root, told["identity"])
+    meeting = Meeting(id="bench", room_id="bench", origin="manual", planned_start=datetime.now(UTC))
     store.save_meeting(meeting)
-    host.start()
-    sessions = []
+    delivering: set[int] = set()
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Status) and event.status.frames:
+            delivering.add(event.job)
+
+    worker, recordings = Worker(root, heard), []
     for number in range(told["streams"]):
         now = datetime.now(UTC)
         recording = store.begin_recording(meeting.id, f"camera{number}", now)
-        session = CameraSession(
-            vault=store,
-            host=host,
-            recording_id=recording.id,
-            camera_id=recording.camera_id,
-            source=StreamSource(told["url"], **told.get("source", {})),
-            start=now,
-            cause=GapCause.CONNECTING,
-            segment_seconds=told["segment_seconds"],
-            changed=lambda: None,
-            clock_noted=lambda _recording, _event: None,
+        recordings.append(recording.id)
+        worker.carry_out(
+            Record(
+                job=number,
+                recording_id=recording.id,
+                source=StreamSource(told["url"], **told.get("source", {})),
+                start=now,
+                cause=GapCause.CONNECTING,
+                segment_seconds=told["segment_seconds"],
+            )
         )
-        session.run()
-        sessions.append(session)
-        time.sleep(0.05)
-    while not all(s.status_now is not None and s.status_now.frames for s in sessions):
-        time.sleep(0.1)
+        await asyncio.sleep(0.05)
+    while len(delivering) < told["streams"]:  # noqa: ASYNC110 (a callback adds to it)
+        await asyncio.sleep(0.1)
     print("ready", flush=True)
-    sys.stdin.readline()
+    await asyncio.to_thread(sys.stdin.readline)
     ended = []
-    for session in sessions:
-        ended.append((session.recording_id, datetime.now(UTC).timestamp()))
-        session.request_stop()
-    for session in sessions:
-        if session.task is not None:
-            session.task.result(30)
-    host.stop()
+    for number, recording_id in enumerate(recordings):
+        ended.append((recording_id, datetime.now(UTC).timestamp()))
+        worker.carry_out(Stop(job=number))
+    await worker.end()
     store.close()
-    print(json.dumps(ended), flush=True)
+    return ended
+
+
+def main() -> None:
+    print(json.dumps(asyncio.run(_record(json.loads(sys.stdin.readline())))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Our capture beside ``ffmpeg -c copy``: processor, memory, loss, and Home Assistant's loop.
 
-One independent server (GStreamer) plays a 1080p film of 4 Mbit/s to N streams of ours, in one
-process that encrypts to disk, and to N ffmpeg processes at the same time. Then a real Home
-Assistant with the integration records the same N streams, and its event loop is watched. All that
-was recorded is decrypted and compared with the film, picture by picture.
+One independent server (GStreamer) plays a 1080p film of 4 Mbit/s to N streams of ours, in the
+recording process that encrypts to disk, and to N ffmpeg processes at the same time. Then a real
+Home Assistant with the integration records the same N streams, and its event loop is watched. All
+that was recorded is decrypted and compared with the film, picture by picture.
 """
 
 import argparse
@@ -252,8 +252,10 @@ def main(words: Sequence[str] | None = None) -> None:
             head = ("Home Assistant's loop, late by ms", "p50", "p99", "max")
             rows = [("before recording", *idle), (f"recording {n}", *late)]
             _report.table("A 5 ms timer in Home Assistant's event loop", head, rows)
-            grown = (told["pss"] - told["pss_before"]) / 1e6
-            print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before.")
+            grown = (told["uss"] - told["uss_before"]) / 1e6
+            print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before;")
+            apart = told["recorder_uss"] / 1e6
+            print(f"the recording process: {told['recorder_cpu']:.2f} cores, {apart:.0f} MB.")
             figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = late[1:]
             figures["undeclared_lost"] += at_home.lost_undeclared + at_home.damaged  # type: ignore[operator]
         head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")

@@ -11,6 +11,7 @@ from typing import Any
 from roomwitness.capture import StreamSource
 from roomwitness.custody import verify_log
 from roomwitness.policy.words import Booking, RoomPolicy
+from roomwitness.recording.process import in_process, in_thread
 from roomwitness.vault import Vault
 from roomwitness.witness import (
     CameraConfig,
@@ -59,6 +60,8 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 class House:
     root: Path
     keys: SiteKeys = field(default_factory=lambda: generate_site_keys(ORIGIN))
+    # Whether cameras are recorded as in Home Assistant: by another process, that takes its time.
+    apart: bool = False
 
     @property
     def keys_file(self) -> Path:
@@ -80,7 +83,9 @@ class House:
         )
 
     def witness(self) -> Witness:
-        return Witness(self.config, segment_seconds=1.0)
+        return Witness(
+            self.config, segment_seconds=1.0, recording=in_process if self.apart else in_thread
+        )
 
     def room(
         self,

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.capture import CaptureHost, StreamSource, probe
+from roomwitness.capture import StreamSource, probe
+from roomwitness.recording import RecordingHost
+from roomwitness.recording.process import in_thread
 from roomwitness.vault import rates
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.index import Index
@@ -31,8 +33,8 @@ class Rounds:
     """A preflight that repeats quickly, and how often it has looked."""
 
     def __init__(self, house: House) -> None:
-        self.host, self.free, self.count, self.house = CaptureHost(), 1 << 40, 0, house
-        self.host.start()
+        self.host = RecordingHost(house.config.root, start=in_thread)
+        self.free, self.count, self.house = 1 << 40, 0, house
         self.vault = house.vault()
         self.read: dict[str, datetime] = {"r1": now()}
         self.moment: datetime | None = None
@@ -78,9 +80,10 @@ class Rounds:
 @pytest.fixture
 async def rounds(house: House) -> AsyncIterator[Rounds]:
     found = Rounds(house)
+    await found.host.start()
     yield found
     await found.preflight.stop()
-    found.host.stop()
+    await found.host.stop()
     found.vault.close()
 
 

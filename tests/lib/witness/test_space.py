@@ -8,7 +8,7 @@ import pytest
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import MeetingState
-from roomwitness.vault.store import MIN_FREE_BYTES
+from roomwitness.vault.intake import MIN_FREE_BYTES
 from roomwitness.witness import Witness
 from tests.camera import Camera
 

@@ -1,4 +1,4 @@
-"""The thread that all cameras are recorded in: media never runs on Home Assistant's event loop."""
+"""A thread with an event loop of its own, for a peer that must not share ours."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 
-class CaptureHost:
+class Background:
     """One thread with an event loop of its own."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class CaptureHost:
             loop.run_forever()
 
         self._loop = loop
-        self._thread = threading.Thread(target=run, name="roomwitness-capture", daemon=True)
+        self._thread = threading.Thread(target=run, name="tests-background", daemon=True)
         self._thread.start()
         ready.wait()
 
@@ -37,7 +37,7 @@ class CaptureHost:
         """
         if self._loop is None:
             coroutine.close()
-            raise RuntimeError("the capture host is not running")
+            raise RuntimeError("the background is not running")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self) -> None:

@@ -1,0 +1,93 @@
+"""The part of the vault that recordings are written to: index and segments, and no key.
+
+A recording's media is encrypted to the recording's own recipient, which the index has.
+"""
+
+import secrets
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from . import age
+from .alone import Alone
+from .errors import KeyMissing, VaultFull, disk_error
+from .index import Index
+from .records import ClockEvent, Gap, file_name, segment_id
+from .writer import SegmentWriter
+
+# Recording stops while this much is left: erasing, holding and the custody log need some room.
+MIN_FREE_BYTES = 64 << 20
+
+
+class Intake:
+    """Takes what is recorded; any number of processes may have one open at the same time.
+
+    ``alone`` is for who records, and for who makes whole what a kill left.
+    """
+
+    def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+        self._root = root
+        self._min_free = min_free_bytes
+        self._segments = root / "segments"
+        self._index = Index(root / "index.db", self._path)
+        self.alone = Alone(root / "recording.lock")
+
+    def _path(self, recording_id: str, segment_id: str) -> Path:
+        return self._segments / recording_id / file_name(segment_id)
+
+    def open(self) -> None:
+        """Open the index.
+
+        Raises:
+            VaultUnwritable, VaultFull, StoreError.
+        """
+        self._index.open()
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def segment_writer(
+        self, recording_id: str, start: datetime, *, metadata: bool = False
+    ) -> SegmentWriter:
+        """Open a new segment, or a file of the camera's metadata beside one.
+
+        Raises:
+            KeyMissing: no such recording.
+            VaultFull, VaultUnwritable.
+        """
+        recording = self._index.recording(recording_id)
+        if recording is None:
+            raise KeyMissing("no such recording")
+        identifier = segment_id(start, secrets.token_hex(4), metadata=metadata)
+        return SegmentWriter(
+            self._path(recording_id, identifier),
+            identifier,
+            recording_id,
+            age.parse_recipient(recording.recipient),
+            self._index.add_segment,
+            self._require_room,
+        )
+
+    def _require_room(self) -> None:
+        if self.free_bytes() < self._min_free:
+            raise VaultFull("the disk's last room is kept for erasure and the custody log")
+
+    def free_bytes(self) -> int:
+        """Free space on the vault's disk, in bytes.
+
+        Raises:
+            VaultUnwritable: the disk is gone.
+        """
+        try:
+            return shutil.disk_usage(self._root).free
+        except OSError as err:
+            raise disk_error(err) from None
+
+    def add_gap(self, gap: Gap) -> None:
+        """Keep a gap, or put the one of its id where it is known to be by now."""
+        self._index.add_gap(gap)
+
+    def add_clock_event(self, event: ClockEvent) -> None:
+        """Keep what a clock did."""
+        self._index.add_clock_event(event)
