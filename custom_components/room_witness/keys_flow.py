@@ -1,6 +1,7 @@
 """Who may open evidence: custodians are added and retired here, at set-up and later."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import probatio as vol
@@ -43,6 +44,9 @@ _SHOWN = 100
 _SECRETS = ("AGE-SECRET-KEY-", "AGE-PLUGIN-")
 
 
+type _Step = Callable[[Any, Site, dict[str, Any] | None], Awaitable[ConfigFlowResult]]
+
+
 def loaded_site(hass: HomeAssistant) -> Site | None:
     """The site, if it runs."""
     entries: list[ConfigEntry[Site]] = hass.config_entries.async_loaded_entries(DOMAIN)
@@ -52,6 +56,19 @@ def loaded_site(hass: HomeAssistant) -> Site | None:
 def shortened(recipient: str) -> str:
     """A public key as a page shows it: a post-quantum one has 2,000 characters."""
     return recipient if len(recipient) <= _SHOWN else f"{recipient[:24]}...{recipient[-12:]}"
+
+
+def _of_a_site(step: _Step) -> Callable[..., Awaitable[ConfigFlowResult]]:
+    """A step that needs the site to run."""
+
+    @wraps(step)
+    async def found(flow: KeysFlow, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        site = loaded_site(flow.hass)
+        if site is None:
+            return flow.async_abort(reason="site_not_loaded")
+        return await step(flow, site, user_input)
+
+    return found
 
 
 class KeysFlow(ConfigFlow):
@@ -80,13 +97,11 @@ class KeysFlow(ConfigFlow):
         site.async_show_keys()
         return self.async_abort(reason=reason, description_placeholders=placeholders)
 
+    @_of_a_site
     async def async_step_reconfigure(
-        self, user_input: dict[str, Any] | None = None
+        self, site: Site, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         """What is to be changed about the site's keys."""
-        site = loaded_site(self.hass)
-        if site is None:
-            return self.async_abort(reason="site_not_loaded")
         shown = "\n".join(
             f"- {c.shown}: `{shortened(c.recipient)}`" for c in site.witness.keys.custodians
         )
@@ -182,11 +197,11 @@ class KeysFlow(ConfigFlow):
             description_placeholders=placeholders,
         )
 
-    async def async_step_mode(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+    @_of_a_site
+    async def async_step_mode(
+        self, site: Site, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
         """Who can open new recordings."""
-        site = loaded_site(self.hass)
-        if site is None:
-            return self.async_abort(reason="site_not_loaded")
         keys = site.witness.keys
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -204,13 +219,11 @@ class KeysFlow(ConfigFlow):
             errors=errors,
         )
 
+    @_of_a_site
     async def async_step_site_key(
-        self, user_input: dict[str, Any] | None = None
+        self, site: Site, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         """A new key for this site."""
-        site = loaded_site(self.hass)
-        if site is None:
-            return self.async_abort(reason="site_not_loaded")
         errors: dict[str, str] = {}
         if user_input is not None:
             try:
@@ -222,13 +235,11 @@ class KeysFlow(ConfigFlow):
                 return self.async_abort(reason="site_key_rotated", description_placeholders=done)
         return self.async_show_form(step_id="site_key", data_schema=vol.Schema({}), errors=errors)
 
+    @_of_a_site
     async def async_step_custodian_retire(
-        self, user_input: dict[str, Any] | None = None
+        self, site: Site, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         """Choose who is to go."""
-        site = loaded_site(self.hass)
-        if site is None:
-            return self.async_abort(reason="site_not_loaded")
         keys = site.witness.keys
         errors: dict[str, str] = {}
         if user_input is not None:

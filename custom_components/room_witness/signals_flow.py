@@ -1,5 +1,6 @@
 """A camera's step for what is wired to it: a panic button on one of its digital inputs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ _WHEN = SelectSelector(
 )
 
 
-class SignalsStep(ConfigSubentryFlow):
+class SignalsStep(ConfigSubentryFlow, ABC):
     """Asked last, and only of a camera that has inputs."""
 
     def __init__(self) -> None:
@@ -73,9 +74,9 @@ class SignalsStep(ConfigSubentryFlow):
             step_id="signals", data_schema=self.add_suggested_values_to_schema(schema, data)
         )
 
+    @abstractmethod
     def async_keep(self, name: str, data: dict[str, Any]) -> SubentryFlowResult:
         """Make the camera's subentry, or change it."""
-        raise NotImplementedError
 
 
 async def _ask(data: Mapping[str, Any]) -> tuple[list[str], list[str]]:

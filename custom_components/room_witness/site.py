@@ -203,11 +203,14 @@ class Site:
 
     @callback
     def _async_changed(self, room_id: str) -> None:
+        self._async_tell(room_id)
+        self._async_show_issues()
+
+    def _async_tell(self, room_id: str) -> None:
         for key in (room_id, None):
             for watcher in tuple(self._watchers.get(key, ())):
                 watcher()
         self._lamps.async_sync(room_id)
-        self._async_show_issues()
 
     @callback
     def _async_camera_moved(self, camera_id: str, there: OnvifSource) -> None:
@@ -226,7 +229,8 @@ class Site:
     @callback
     def _async_refresh(self, _now: object = None) -> None:
         for room_id in self._rooms:
-            self._async_changed(room_id)
+            self._async_tell(room_id)
+        self._async_show_issues()
 
     @callback
     def _async_show_issues(self) -> None:

@@ -81,7 +81,8 @@ class Answers:
         Raises:
             RoomNotFound: no such room.
         """
-        self._room(room_id)
+        room = self._room(room_id)
+        problems_now = (*self._site_problems(), *self._room_problems(room))
         meetings = self._ledger.of_room(room_id)
         meeting = shown(meetings)
         return room_status(
@@ -91,7 +92,7 @@ class Answers:
             self._sessions.sealed(meeting.id) if meeting else 0,
             self._ledger.last_receipt.get(room_id),
             self._upkeep.space.used.get(room_id, 0),
-            (p for p in self.problems() if p.room_id in (None, room_id)),
+            (p for p in problems_now if p.room_id in (None, room_id)),
             self._clock(),
             self._preflight.result(room_id),
             self._watches.seconds(room_id),
@@ -152,7 +153,13 @@ class Answers:
 
     def problems(self) -> tuple[Problem, ...]:
         """All that a person must mend now, each with a translated repair."""
-        found = [
+        found = self._site_problems()
+        for room in self._wishes.rooms.values():
+            found += self._room_problems(room)
+        return tuple(found)
+
+    def _site_problems(self) -> list[Problem]:
+        return [
             *problems.of_site(
                 keys_lost=self._upkeep.keys_lost,
                 disk=self._disk_problem,
@@ -165,9 +172,6 @@ class Answers:
             *self.outside.problems(),
             *self._upkeep.space.problems(self._wishes.rooms),
         ]
-        for room in self._wishes.rooms.values():
-            found += self._room_problems(room)
-        return tuple(found)
 
     def _troubled(self) -> set[str]:
         found = (p for p in self.problems() if p.key in _MAY_BE_ELSEWHERE)

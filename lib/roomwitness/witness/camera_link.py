@@ -10,6 +10,7 @@ from roomwitness.onvif.events import Change, Kind, Notification, Operation, Seen
 from roomwitness.onvif.pullpoint import listen
 from roomwitness.onvif.source import OnvifSource
 
+from .background import end
 from .config import CameraConfig
 
 # Losing and renewing a subscription is nothing to wake people for.
@@ -81,8 +82,7 @@ class CameraLink:
     async def stop(self) -> None:
         """Unsubscribe and end."""
         self._waking.cancel()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     def _alive(self, error: OnvifError | None) -> None:
         self.error = error

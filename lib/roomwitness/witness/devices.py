@@ -30,6 +30,7 @@ from roomwitness.onvif import (
 from roomwitness.onvif.following import Find
 
 from . import checks
+from .background import end
 from .config import CameraConfig, RoomConfig
 from .status import Problem
 
@@ -103,10 +104,7 @@ class Devices:
 
     async def stop(self) -> None:
         """End; what is being asked is broken off."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await end(self._task)
 
     async def _forever(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from roomwitness.onvif import Connection, OnvifError, OnvifSource, io
 from roomwitness.onvif.errors import OnvifAuthFailed
 from roomwitness.onvif.pullpoint import wait_s
 
+from .background import end
 from .config import RelayLamp, RoomConfig
 from .status import Problem
 
@@ -148,7 +149,4 @@ class Lamps:
 
     async def stop(self) -> None:
         """Leave the lamps as they are: a restart in mid-meeting must not blink them."""
-        tasks = [lamp.task for lamp in self._lamps.values() if lamp.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*(lamp.task for lamp in self._lamps.values()))

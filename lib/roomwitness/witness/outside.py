@@ -20,6 +20,7 @@ from roomwitness.custody.checkpoints import Kept
 from roomwitness.errors import WitnessError
 from roomwitness.files import replace
 
+from .background import end
 from .destinations import Destination, Heads, Run, WitnessConfig, WitnessDestination
 from .errors import Disagrees
 from .status import Problem
@@ -126,10 +127,7 @@ class Outside:
 
     async def stop(self) -> None:
         """End; what was on its way is sent again after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await end(self._task)
 
     async def _forever(self) -> None:
         while True:

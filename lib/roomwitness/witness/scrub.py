@@ -12,6 +12,7 @@ from contextlib import suppress
 from roomwitness.errors import WitnessError
 from roomwitness.vault import Vault
 
+from .background import end
 from .ledger import Ledger
 
 _EVERY_S = 24 * 3600.0
@@ -66,8 +67,6 @@ class Scrub:
     async def stop(self) -> None:
         """End, once the segment that is being read is done: its thread needs the vault open."""
         self._stop.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)

@@ -1,6 +1,6 @@
 """Bech32 (BIP 173), without its length limit, as age uses it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from roomwitness.vault.errors import IdentityInvalid
 
@@ -78,4 +78,18 @@ def decode_key(text: str, prefix: str, size: int, *, upper: bool) -> bytes:
         raise IdentityInvalid("not an age key") from None
     if found != prefix or len(data) != size or text != (text.upper() if upper else text.lower()):
         raise IdentityInvalid("not an age key")
+    return data
+
+
+def decode_public(text: str, prefix: str, size: int, read: Callable[[bytes], object]) -> bytes:
+    """As ``decode_key``, of a public key; ``read`` raises ``ValueError`` at bytes that are none.
+
+    Raises:
+        IdentityInvalid: it is not one.
+    """
+    data = decode_key(text, prefix, size, upper=False)
+    try:
+        read(data)
+    except ValueError:
+        raise IdentityInvalid("not an age key") from None
     return data

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
-from roomwitness.vault.errors import AgeFormatError, IdentityInvalid
+from roomwitness.vault.errors import AgeFormatError
 
-from .bech32 import decode_key, encode
+from .bech32 import decode_key, decode_public, encode
 from .header import Stanza, b64, unb64
 from .recipient import POST_QUANTUM, Wrapped
 
@@ -50,27 +50,23 @@ class HybridRecipient:
         Raises:
             IdentityInvalid: it is not one.
         """
-        made = cls(decode_key(text, "age1pq", _PUBLIC, upper=False))
-        try:
-            made._key()
-        except ValueError:
-            raise IdentityInvalid("not an age key") from None
-        return made
+        return cls(decode_public(text, "age1pq", _PUBLIC, _key))
 
     def __str__(self) -> str:
         return encode("age1pq", self.public)
 
     def wrap(self, file_key: bytes) -> Wrapped:
         """Encrypt the file key to this recipient."""
-        sealed = _SUITE.encrypt(file_key, self._key(), _INFO)
+        sealed = _SUITE.encrypt(file_key, _key(self.public), _INFO)
         stanza = Stanza((_TAG, b64(sealed[:_ENC])), sealed[_ENC:])
         return Wrapped((stanza,), frozenset({POST_QUANTUM}))
 
-    def _key(self) -> MLKEM768X25519PublicKey:
-        return MLKEM768X25519PublicKey(
-            MLKEM768PublicKey.from_public_bytes(self.public[:_MLKEM_PUBLIC]),
-            X25519PublicKey.from_public_bytes(self.public[_MLKEM_PUBLIC:]),
-        )
+
+def _key(public: bytes) -> MLKEM768X25519PublicKey:
+    return MLKEM768X25519PublicKey(
+        MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC]),
+        X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

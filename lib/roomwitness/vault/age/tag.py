@@ -12,9 +12,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from roomwitness.vault.errors import IdentityInvalid
-
-from .bech32 import decode_key, encode
+from .bech32 import decode_public, encode
 from .header import Stanza, b64
 from .recipient import Wrapped
 
@@ -36,23 +34,19 @@ class TagRecipient:
         Raises:
             IdentityInvalid: it is not one.
         """
-        made = cls(decode_key(text, "age1tag", 33, upper=False))
-        try:
-            made._key()
-        except ValueError:
-            raise IdentityInvalid("not an age key") from None
-        return made
+        return cls(decode_public(text, "age1tag", 33, _key))
 
     def __str__(self) -> str:
         return encode("age1tag", self.public)
 
     def wrap(self, file_key: bytes) -> Wrapped:
         """Encrypt the file key to this recipient."""
-        sealed = _SUITE.encrypt(file_key, self._key(), _INFO)
+        sealed = _SUITE.encrypt(file_key, _key(self.public), _INFO)
         enc, body = sealed[:_ENC], sealed[_ENC:]
         # HKDF-Extract (RFC 5869, section 2.2) is HMAC with the salt as its key.
         tag = hmac.digest(_INFO, enc + sha256(self.public).digest()[:4], sha256)[:4]
         return Wrapped((Stanza(("p256tag", b64(tag), b64(enc)), body),))
 
-    def _key(self) -> EllipticCurvePublicKey:
-        return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), self.public)
+
+def _key(public: bytes) -> EllipticCurvePublicKey:
+    return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), public)
