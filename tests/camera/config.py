@@ -50,6 +50,7 @@ class Faults:
     no_reports: bool = False
     say_goodbye: bool = False
     refuse_metadata: bool = False
+    refuse_sound: bool = False
     shuffle: int = 0
     strangers: bool = False
     refuse_events: bool = False

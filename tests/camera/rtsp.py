@@ -133,6 +133,9 @@ class Session:
             base = {"Content-Base": uri.rstrip("/") + "/", "Content-Type": "application/sdp"}
             self.say(headers, "200 OK", base, self.sdp())
         elif method == "SETUP":
+            if self.server.faults.refuse_sound and uri.endswith("track2"):
+                self.say(headers, "403 Forbidden")
+                return
             if self.server.config.udp:
                 await self.beside(uri, headers)
                 return

@@ -19,7 +19,8 @@ class StreamInfo:
     """What the stream delivers; codecs by the names that people know.
 
     ``keyframe`` is one picture in Annex B form (ITU-T H.264 and H.265, B), ``decoder`` FFmpeg's
-    name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record.
+    name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record;
+    ``sound_withheld`` says that the camera offers a sound that is wanted, and refuses it.
     ``clock_offset_s`` is the camera's wall clock minus ours by its sender report, None without one.
     ``transport`` is how it came, never ``AUTOMATIC``.
     """
@@ -33,6 +34,7 @@ class StreamInfo:
     decoder: str
     keyframe: bytes = field(repr=False)
     transport: Transport = Transport.TCP
+    sound_withheld: bool = False
 
     @property
     def has_audio(self) -> bool:
@@ -57,7 +59,9 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
     stream.picture = picture
     try:
         offer = await stream.open()
-        client = await stream.play(replace(offer, audio=None, metadata=None))
+        sound = offer.audio if source.audio else None  # None is asked for that is not wanted.
+        given = await stream.set_up(replace(offer, audio=sound, metadata=None))
+        client = await stream.play(given)
         await asyncio.wait(
             (found, client.ended), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
@@ -84,6 +88,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
         offer.video_codec.decoder,
         _annex_b(unit, unit.format),
         transport,
+        given.sound_withheld,
     )
 
 

@@ -274,8 +274,11 @@ class Recorder:
         try:
             if self._status.state == "failed":
                 self._report(state="connecting")
-            offer = await stream.open()
-            self._status = replace(self._status, sound_refused=offer.sound_refused)
+            offer = await stream.set_up(await stream.open())
+            missing = offer.sound_missing if source.audio else None
+            self._status = replace(
+                self._status, sound_refused=offer.sound_refused, sound_missing=missing
+            )
             sound = offer.sound.format if offer.sound else None
             self._before, to = self._status, self._preroll
             if to is not None:

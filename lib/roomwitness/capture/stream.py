@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from roomwitness.errors import WitnessError
 
@@ -13,6 +13,8 @@ from .carrier import Carrier
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .codecs.metadata import MetadataDepacketizer, offered
 from .errors import (
+    CameraAuthFailed,
+    CameraUnreachable,
     CaptureError,
     ConnectionLost,
     StreamMoved,
@@ -27,6 +29,7 @@ from .source import StreamSource, Transport
 
 # The first packets are read as they come: clocks begin with them.
 _CALM_S = 2.0
+_FORBIDDEN = 403
 _REPORTS = range(200, 208)  # RTCP packet types (RFC 3550, 12.1; RFC 4585, 3611).
 
 
@@ -34,7 +37,8 @@ _REPORTS = range(200, 208)  # RTCP packet types (RFC 3550, 12.1; RFC 4585, 3611)
 class Offer:
     """What the camera described and we take.
 
-    ``sound`` is None if there is none, or none was wanted, or ``sound_refused`` names its codec.
+    ``sound`` is None if there is none, or none was wanted, or ``sound_refused`` names its codec,
+    or the camera offered it and then refused it: ``sound_withheld``.
     """
 
     description: sdp.Description
@@ -43,7 +47,15 @@ class Offer:
     audio: sdp.Media | None = None
     sound: SoundCodec | None = None
     sound_refused: str | None = None
+    sound_withheld: bool = False
     metadata: sdp.Media | None = None
+
+    @property
+    def sound_missing(self) -> Literal["sound_missing", "sound_withheld"] | None:
+        """Key of the problem if sound was wanted and there is none; not if its codec is it."""
+        if self.sound_withheld:
+            return "sound_withheld"
+        return "sound_missing" if self.sound is None and self.sound_refused is None else None
 
 
 def choose_media(description: sdp.Description, *, audio: bool) -> Offer:
@@ -120,8 +132,8 @@ class Stream:
         """
         return moved(self._source, to.location, self._client.peer if self._client else None)
 
-    async def play(self, offer: Offer) -> RtspClient:
-        """Set the tracks up and start them; ``picture`` and ``sound`` must be set before.
+    async def set_up(self, offer: Offer) -> Offer:
+        """Set the tracks up; returns the offer without the sound that the camera then refused.
 
         Raises:
             CaptureError: as it says.
@@ -133,31 +145,56 @@ class Stream:
         self.video_track = Track(
             offer.video.payload_type,
             offer.video.clock_rate,
-            offer.video_codec.depacketizer(self.picture),
+            offer.video_codec.depacketizer(lambda unit: self.picture(unit)),
         )
         self._routes[await carrier.set_up(offer.video, 0)] = self.video_track
         if offer.audio is not None and offer.sound is not None:
-            self.audio_track = Track(
+            track = Track(
                 offer.audio.payload_type,
                 offer.sound.format.clock_rate,
-                offer.sound.depacketizer(self.sound),
+                offer.sound.depacketizer(lambda time, data: self.sound(time, data)),
             )
-            self._routes[await carrier.set_up(offer.audio, 2)] = self.audio_track
-        if offer.metadata is not None:
-            await self._set_up_metadata(carrier, offer.metadata)
+            if await self._beside(carrier, offer.audio, 2, track):
+                self.audio_track = track
+            else:
+                offer = replace(offer, audio=None, sound=None, sound_withheld=True)
+        if (about := offer.metadata) is not None:
+            found = MetadataDepacketizer(lambda time, document: self.metadata(time, document))
+            track = Track(about.payload_type, about.clock_rate, found)
+            if await self._beside(carrier, about, 4, track):
+                self.metadata_track = track
+        return offer
+
+    async def _beside(self, carrier: Carrier, media: sdp.Media, channel: int, track: Track) -> bool:
+        """Set up what comes beside the picture: refused, the picture comes all the same.
+
+        RFC 2326, appendix A: an answer of 4xx changes no state.
+        """
+        try:
+            self._routes[await carrier.set_up(media, channel)] = track
+        except CameraAuthFailed as err:
+            if err.placeholders.get("status") != str(_FORBIDDEN):
+                raise
+            return False  # The same user may see, but not hear.
+        except CameraUnreachable, StreamNotFound, StreamUnsupported, StreamProtocolError:
+            return False  # Without any answer too: whether it is gone, PLAY will tell.
+        return True
+
+    async def play(self, offer: Offer) -> RtspClient:
+        """Start what was set up; ``picture`` and ``sound`` must be set before.
+
+        Raises:
+            CaptureError: as it says.
+        """
+        client, carrier = self._client, self._carrier
+        if client is None or carrier is None:
+            raise ConnectionLost
         await client.play(offer.description)
         carrier.playing()
         self._calm = asyncio.get_running_loop().call_later(_CALM_S, client.batch)
         self._keep_alive = asyncio.create_task(client.keep_alive(), name="rtsp keep-alive")
         self._keep_alive.add_done_callback(self._kept_alive)
         return client
-
-    async def _set_up_metadata(self, carrier: Carrier, media: sdp.Media) -> None:
-        """A camera that offers metadata and then refuses it still gives its picture."""
-        with suppress(StreamNotFound, StreamUnsupported, StreamProtocolError):
-            channel = await carrier.set_up(media, 4)
-            track = Track(media.payload_type, media.clock_rate, MetadataDepacketizer(self.metadata))
-            self.metadata_track = self._routes[channel] = track
 
     def _kept_alive(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and self._client is not None:

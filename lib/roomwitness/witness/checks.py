@@ -24,9 +24,15 @@ def undecodable(info: StreamInfo) -> str | None:
     return None if pictures else "keyframe_undecodable"
 
 
-def without_sound(info: StreamInfo, *, wanted: bool) -> str | None:
-    """Whether sound is wanted and the camera offers none; one that we refuse is told elsewhere."""
-    return "sound_missing" if wanted and not info.has_audio and not info.sound_refused else None
+def without_sound(info: StreamInfo, *, wanted: bool) -> tuple[str, dict[str, str]] | None:
+    """Whether wanted sound will be missing: key and placeholders of the problem."""
+    if not wanted:
+        return None
+    if info.sound_withheld:
+        return "sound_withheld", {}
+    if info.sound_refused:
+        return "sound_unsupported", {"codec": info.sound_refused}
+    return None if info.has_audio else ("sound_missing", {})
 
 
 def needed_bytes(bits_per_s: float, length: timedelta) -> int:

@@ -133,8 +133,10 @@ class Preflight:
         except CaptureError as err:
             return [problem(err.key)]
         broken = await asyncio.to_thread(checks.undecodable, info)
-        broken = broken or checks.without_sound(info, wanted=camera.source.audio)
         found = [] if broken is None else [problem(broken)]
+        if deaf := checks.without_sound(info, wanted=camera.source.audio):
+            key, placeholders = deaf
+            found.append(problem(key, **placeholders))
         if info.clock_offset_s is not None and checks.clock_off(info.clock_offset_s):
             shown = checks.shown_offset(info.clock_offset_s)
             found.append(problem("camera_clock_off", offset=shown))

@@ -77,3 +77,5 @@ def of_cameras(room_id: str, cameras: Mapping[str, CaptureStatus]) -> Iterator[P
                 camera_id=camera_id,
                 placeholders={"codec": status.sound_refused},
             )
+        if status.sound_missing is not None:
+            yield Problem(key=status.sound_missing, room_id=room_id, camera_id=camera_id)

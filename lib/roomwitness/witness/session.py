@@ -71,4 +71,4 @@ class CameraSession:
 
 def _news(status: CaptureStatus) -> tuple[str | None, ...]:
     """What the face must hear of at once."""
-    return status.state, status.error_key, status.sound_refused
+    return status.state, status.error_key, status.sound_refused, status.sound_missing

@@ -208,7 +208,7 @@ async def watch(
     stream.picture = picture
     try:
         async with asyncio.timeout(10):
-            client = await stream.play(await stream.open())
+            client = await stream.play(await stream.set_up(await stream.open()))
             waiting = asyncio.ensure_future(done.wait())
             await asyncio.wait((waiting, client.ended), return_when=asyncio.FIRST_COMPLETED)
             if not done.is_set():

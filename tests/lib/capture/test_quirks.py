@@ -246,10 +246,10 @@ async def test_how_often_a_session_is_kept_alive() -> None:
 async def test_a_session_that_the_camera_forgot_is_set_up_anew() -> None:
     gone = "RTSP/1.0 454 Session Not Found\nCSeq: {cseq}\n\n"
     async with Script(
-        SETUP=SETUP.replace("timeout=60", "timeout=1"),
+        SETUP=SETUP.replace("timeout=60", "timeout=3"),  # The film lasts 1.2 s.
         GET_PARAMETER=lambda ask: gone if ask.connection == 1 else OK,
     ) as camera:
-        run = Run(camera.source())
+        run = Run(camera.source(), timeouts=PATIENT)
         await until(lambda: len(camera.asks("PLAY")) == 2, 5)
         await until(lambda: run.sink.statuses[-1].error_key is None)
         sink = await run.stop()

@@ -269,3 +269,19 @@ async def test_a_sound_that_cannot_be_recorded_is_a_problem_and_the_picture_goes
         assert [(p.camera_id, p.placeholders) for p in problems] == [("c1", {"codec": "G726-32"})]
         assert witness.status("r1").recording
         await witness.stop()
+
+
+@pytest.mark.parametrize("offered", [True, False], ids=["refused", "not offered"])
+async def test_a_wanted_sound_that_does_not_come_is_a_problem_and_the_picture_goes_on(
+    house: House, offered: bool
+) -> None:
+    async with Camera(CameraConfig(width=160, height=96, gop=5, audio=offered)) as camera:
+        await camera.fault("refuse_sound")
+        room = house.room(camera.source(audio=True), bound=False)
+        witness = await house.started(room)
+        await witness.start_meeting("r1")
+        await until(lambda: witness.status("r1").segments >= 1)
+        problems = [p.key for p in witness.problems() if p.camera_id == "c1"]
+        assert problems == ["sound_withheld" if offered else "sound_missing"]
+        assert witness.status("r1").recording
+        await witness.stop()

@@ -250,6 +250,22 @@ async def test_sound_that_is_wanted_must_be_there(rounds: Rounds) -> None:
         assert await rounds.another() == []
 
 
+async def test_a_sound_that_is_refused_or_not_recorded_is_told_before_the_meeting(
+    rounds: Rounds,
+) -> None:
+    async with Camera(CameraConfig(width=160, height=96, gop=5)) as camera:
+        await camera.fault("refuse_sound")
+        rounds.begin(camera.source(audio=True))
+        assert await rounds.another() == ["sound_withheld"]
+        rounds.begin(camera.source(audio=False))
+        assert await rounds.another() == []
+    async with Camera(CameraConfig(width=160, height=96, gop=5, sound="g726")) as camera:
+        rounds.begin(camera.source(audio=True))
+        assert await rounds.another() == ["sound_unsupported"]
+        (problem,) = rounds.preflight.problems("r1")
+        assert problem.placeholders == {"codec": "G726-32"}
+
+
 async def test_a_keyframe_must_give_a_picture(camera: Camera) -> None:
     info = await probe(camera.source())
     assert checks.undecodable(info) is None
