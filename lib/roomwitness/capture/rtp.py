@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
-from .burst import FRAMING, HEAD, RTP, Fragmented, alike
+from .burst import FRAMING, HEAD, RTP, Fragmented, gather
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
@@ -122,31 +122,32 @@ class Track:
         sequence, fragmented, bits, time = self._sequence, self._fragmented, -1, 0
         if sequence is None or self._stranger is not None:
             return at
-        first = view[at + 1]
+        begins, plain = 0x2400 | view[at + 1], 0x8000 | self.payload_type
+        marked, ours, push = plain | 0x80, self._ssrc, self._depacketizer.push
         while at + HEAD.size <= end:
-            dollar, channel, size, flags, second, number, low, ssrc = HEAD.unpack_from(view, at)
+            framing, size, form, number, low, source = HEAD.unpack_from(view, at)
             stop = at + FRAMING + size
             if (
                 number != sequence + 1 & 0xFFFF
                 or stop > end
-                or flags != 0x80
-                or second & 0x7F != self.payload_type
-                or ssrc != self._ssrc
-                or channel != first
+                or (form != plain and form != marked)
+                or source != ours
+                or framing != begins
                 or size <= RTP
-                or dollar != 0x24
             ):
                 break
             self._sequence = sequence = number
             if low != bits:
                 bits, time = low, self._unwrap(low)
-            self._depacketizer.push(view, at + FRAMING + RTP, stop, time, second >= 0x80)
-            if fragmented is not None and second < 0x80 and stop + size < end:
-                begins = fragmented.middle(view, at + FRAMING + RTP)
-                if begins is not None and (pieces := alike(view, at, stop, end, begins)):
-                    self._sequence = sequence = sequence + len(pieces) & 0xFFFF
-                    stop += len(pieces) * (stop - at)
-                    fragmented.more(pieces)
+            body = at + FRAMING + RTP
+            if form == plain and fragmented is not None:
+                shape = fragmented.fragment(view, body, stop)
+                if shape is not None:
+                    pieces, at, whole, marker = gather(view, at, stop, end, shape)
+                    self._sequence = sequence = sequence + len(pieces) - 1 & 0xFFFF
+                    fragmented.take(shape, pieces, time, whole=whole, marker=marker)
+                    continue
+            push(view, body, stop, time, form == marked)
             at = stop
         return at
 

@@ -2,8 +2,10 @@
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..boxes import box, visual_entry
+from ..burst import Shape
 from ..errors import StreamUnsupported
 from ..sdp import Media
 from .base import EmitPicture, VideoCodec
@@ -117,12 +119,18 @@ class H264Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def middle(self, view: memoryview, start: int) -> bytes | None:
-        """How a fragment that follows this one begins (burst.py; RFC 6184, 5.8)."""
-        first, header = view[start], view[start + 1]
-        if first & 31 != _FU_A or header & 0x40 or self._fragments is None:
-            return None
-        return bytes((first, header & 0x3F))
+    def fragment(self, view: memoryview, start: int, end: int) -> Shape | None:
+        """Whether this is a piece of a larger unit (burst.py; RFC 6184, 5.8)."""
+        return _shape(view[start], view[start + 1]) if end - start > 2 else None
+
+
+@lru_cache(256)
+def _shape(first: int, header: int) -> Shape | None:
+    if _kind(first) != _FU_A or header & 0x40:
+        return None
+    kind, same = header & 31, header & 0x3F
+    begins = bytes((first & 0xE0 | kind,)) if header & 0x80 else b""
+    return Shape(begins, kind, bytes((first, same)), bytes((first, same | 0x40)))
 
 
 def _kind(first: int) -> int:

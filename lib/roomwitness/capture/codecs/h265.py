@@ -2,8 +2,10 @@
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..boxes import box, visual_entry
+from ..burst import Shape
 from ..errors import StreamUnsupported
 from ..sdp import Media
 from .base import EmitPicture, VideoCodec
@@ -126,12 +128,21 @@ class H265Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def middle(self, view: memoryview, start: int) -> bytes | None:
-        """How a fragment that follows this one begins (burst.py; RFC 7798, 4.4.3)."""
-        first, second, header = view[start], view[start + 1], view[start + 2]
-        if first >> 1 & 63 != _FU or header & 0x40 or self._fragments is None:
+    def fragment(self, view: memoryview, start: int, end: int) -> Shape | None:
+        """Whether this is a piece of a larger unit (burst.py; RFC 7798, 4.4.3)."""
+        if end - start <= 3:
             return None
-        return bytes((first, second, header & 0x3F))
+        return _shape(view[start], view[start + 1], view[start + 2])
+
+
+@lru_cache(256)
+def _shape(first: int, second: int, header: int) -> Shape | None:
+    if _kind(first) != _FU or header & 0x40:
+        return None
+    kind = header & 63
+    begins = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
+    last = bytes((first, second, kind | 0x40))
+    return Shape(begins, kind, bytes((first, second, kind)), last)
 
 
 def _kind(first: int) -> int:

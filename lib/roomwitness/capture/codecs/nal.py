@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 
+from ..burst import Shape
 from ..errors import StreamProtocolError, StreamUnsupported
 from ..sdp import Media
 from .base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, AccessUnit, EmitPicture, VideoFormat
@@ -140,17 +141,32 @@ class NalDepacketizer:
     def _gather(self, fragments: list[bytes], piece: bytes) -> None:
         fragments.append(piece)
         self._gathered += len(piece)
+        self._bound(fragments)
+
+    def _bound(self, fragments: list[bytes]) -> None:
         if self._gathered > MAX_UNIT_BYTES or len(fragments) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a NAL unit without end")
 
-    def more(self, pieces: list[bytes]) -> None:
-        """Take the pieces that follow (burst.py)."""
+    def take(
+        self, shape: Shape, pieces: list[bytes], time: int, *, whole: bool, marker: bool
+    ) -> None:
+        """Take pieces of one unit (burst.py)."""
+        unit = self._at(time)
+        if shape.header:
+            self._begin_fragments(shape.header)
         fragments = self._fragments
-        if fragments is not None:
-            last = pieces.pop()
+        if fragments is None:
+            self.lose()
+        else:
             fragments += pieces
-            self._gathered += len(pieces) * len(last)
-            self._gather(fragments, last)
+            if whole:
+                self._fragments = None
+                self._add(unit, shape.kind, fragments)
+            else:
+                self._gathered += sum(map(len, pieces))
+                self._bound(fragments)
+        if marker:
+            self._marked(unit)
 
     def _aggregate(
         self, unit: AccessUnit, view: memoryview, at: int, end: int, *, least: int
