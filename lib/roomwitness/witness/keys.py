@@ -6,6 +6,7 @@ the wraps follow it, now and at every start.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -153,8 +154,19 @@ class Keys:
         due = looked is None or not timedelta(0) <= now - looked < _AGAIN
         rotating = self._stored.previous_site_identity is not None
         open_ends = rotating or left.waiting or left.kept or self._plugins or self._closed
+        if due:
+            self._try_rested()
         if left.more or (open_ends and due):
             await self._upkeep.run(self._step, now)
+
+    def _try_rested(self) -> None:
+        """Try plugins that took too long before their rest ends, beside everything else.
+
+        So that what the disk's one thread does, a threat among it, does not wait for them again.
+        """
+        for plugin in self._plugins.values():
+            if 0 < plugin.rest < 2 * _AGAIN.total_seconds():
+                asyncio.get_running_loop().run_in_executor(None, _try, plugin)
 
     async def _settle(self) -> Rewrapped:
         result = Rewrapped(more=True)
@@ -204,6 +216,11 @@ class Keys:
             yield Problem(key="custodian_still_needed", placeholders=told(self._left.kept))
         if self._closed:
             yield Problem(key="sealed_left_open", placeholders={"count": str(self._closed)})
+
+
+def _try(plugin: PluginRecipient) -> None:
+    with suppress(WitnessError):
+        plugin.try_again()
 
 
 def _fails(plugin: PluginRecipient) -> bool:

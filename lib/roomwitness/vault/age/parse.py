@@ -42,8 +42,9 @@ def try_recipient(text: str) -> None:
     """
     recipient = parse_recipient(text)
     if isinstance(recipient, PluginRecipient):
-        recipient.once_more()
-    recipient.wrap(bytes(16))
+        recipient.try_again()
+    else:
+        recipient.wrap(bytes(16))
 
 
 def parse_identity(text: str) -> KnownIdentity:

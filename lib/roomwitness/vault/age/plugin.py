@@ -51,8 +51,18 @@ class PluginRecipient:
         """Where the plugin is, if it is on ``PATH``."""
         return process.program(self.name)
 
-    def once_more(self) -> None:
-        """Somebody says that it works: it is not left alone any longer."""
+    @property
+    def rest(self) -> float:
+        """Seconds for which it is still left alone, because it took too long."""
+        return max(0.0, _hung.get(self.name, -REST) + REST - time.monotonic())
+
+    def try_again(self) -> None:
+        """Encrypt something though it may be left alone; if that works, it is not any longer.
+
+        Raises:
+            PluginMissing, PluginFailed: as ``wrap``.
+        """
+        self._talk(bytes(16))
         _hung.pop(self.name, None)
 
     def wrap(self, file_key: bytes) -> Wrapped:
@@ -63,9 +73,12 @@ class PluginRecipient:
             PluginFailed: it fails, asks for somebody, takes too long, took too long less than
                 ``REST`` ago, or does not keep to the protocol.
         """
-        begun = time.monotonic()
-        if begun - _hung.get(self.name, -REST) < REST:
+        if self.rest:
             raise PluginFailed(f"age-plugin-{self.name} took too long", plugin=self.name)
+        return self._talk(file_key)
+
+    def _talk(self, file_key: bytes) -> Wrapped:
+        begun = time.monotonic()
         answers = _Answers()
         told = (
             Stanza(("add-recipient", self.text), b""),
