@@ -37,6 +37,7 @@ async def async_get_config_entry_diagnostics(
     return {
         "cameras": len(camera_subentries(entry)),
         "custodians": len(site.witness.keys.custodians),
+        "recorder_losses": site.witness.recorder_losses,
         "rooms": rooms,
         "sealed": site.witness.keys.stored.sealed,
         "problems": sorted(problem.key for problem in site.witness.problems()),

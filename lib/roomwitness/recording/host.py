@@ -36,10 +36,10 @@ from .messages import (
     read,
 )
 from .process import ENDING_S, Life, Starter, in_process
-from .service import ALIVE_EVERY_S
 
 _LOGGER = logging.getLogger(__name__)
 
+_ALIVE_EVERY_S = 5.0
 # So often it may be silent in a row before it counts as stuck: a disk may take its time.
 _SILENCES = 6
 _PAUSE_S = 2.0
@@ -113,7 +113,7 @@ class RecordingHost:
         root: Path,
         lost: Callable[[], None] = lambda: None,
         start: Starter = in_process,
-        alive_s: float = ALIVE_EVERY_S,
+        alive_s: float = _ALIVE_EVERY_S,
     ) -> None:
         self._root = root
         self._told_lost = lost
@@ -126,6 +126,8 @@ class RecordingHost:
         self._life: Life | None = None
         self._heard = False
         self._stopping = False
+        # How often the process died with work that it had.
+        self.losses = 0
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -256,7 +258,7 @@ class RecordingHost:
         watching = asyncio.create_task(self._watch_silence(), name="roomwitness silence")
         try:
             self._life = await self._start(theirs)
-            writer.write(packed(Begin(root=self._root)))
+            writer.write(packed(Begin(root=self._root, alive_s=self._alive_s)))
             self._writer = writer
             if began.is_set():
                 self._told_lost()
@@ -312,4 +314,5 @@ class RecordingHost:
             if not future.done():
                 future.set_exception(RecorderLost())
         if jobs and not self._stopping:
+            self.losses += 1
             self._told_lost()

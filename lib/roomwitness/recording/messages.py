@@ -22,9 +22,10 @@ _LENGTH = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """The first message: the vault's folder."""
+    """The first message: the vault's folder, and how often to say ``Alive``, in seconds."""
 
     root: Path
+    alive_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

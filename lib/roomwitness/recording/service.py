@@ -8,8 +8,6 @@ from contextlib import suppress
 from .messages import Alive, Begin, Event, Said, packed, read
 from .worker import Worker
 
-ALIVE_EVERY_S = 5.0
-
 
 class _Lines(logging.Handler):
     """Home Assistant's log is written by its own process."""
@@ -39,7 +37,7 @@ class Service:
         reader, self._writer = await asyncio.open_unix_connection(sock=self._sock)
         begin = await read(reader)
         if isinstance(begin, Begin):
-            alive = asyncio.create_task(self._alive(), name="roomwitness alive")
+            alive = asyncio.create_task(self._alive(begin.alive_s), name="roomwitness alive")
             try:
                 await self._serve(reader, Worker(begin.root, self.send))
             finally:
@@ -56,10 +54,10 @@ class Service:
             worker.carry_out(command)  # type: ignore[arg-type]
         await worker.end()
 
-    async def _alive(self) -> None:
+    async def _alive(self, every_s: float) -> None:
         while True:
             self.send(Alive())
-            await asyncio.sleep(ALIVE_EVERY_S)
+            await asyncio.sleep(every_s)
 
 
 def forward_log(service: Service) -> None:

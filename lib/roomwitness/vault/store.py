@@ -140,11 +140,10 @@ class Vault(Intake):
         self._index.save_recording(recording)
         return recording
 
-    def make_whole(self, recording_id: str) -> None:
-        """Seal again a segment that a full disk broke off, if there is room now."""
+    def make_whole(self, recording_id: str) -> list[Recovered]:
+        """Seal again a segment that a full disk or a kill broke off, if there is room now."""
         recording = self._index.recording(recording_id)
-        if recording is not None:
-            self._recovery.recording(recording)
+        return [] if recording is None else self._recovery.recording(recording)
 
     def end_recording(self, recording_id: str, now: datetime) -> None:
         """Note the end; call ``make_whole`` first."""

@@ -151,6 +151,11 @@ class Answers:
         """The verifier key of the site's custody log, to be published."""
         return self._ledger.signer.vkey
 
+    @property
+    def recorder_losses(self) -> int:
+        """How often the recording process died since the start, and was replaced."""
+        return self._sessions.losses
+
     def problems(self) -> tuple[Problem, ...]:
         """All that a person must mend now, each with a translated repair."""
         found = self._site_problems()

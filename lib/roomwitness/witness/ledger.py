@@ -312,7 +312,8 @@ class Ledger:
         for recording in self._vault.recordings(meeting.id):
             if recording.camera_id == camera_id and recording.ended is None:
                 if self._vault.has_key(recording.id):
-                    self._vault.make_whole(recording.id)  # A recording process may have died.
+                    # A recording process may have died.
+                    self.recovered(self._vault.make_whole(recording.id), now)
                     # Not after now: our clock may have been set back.
                     until = min(now, self._vault.covered_until(recording.id))
                     return Place(recording, until, GapCause.RESTART)
@@ -359,7 +360,7 @@ class Ledger:
         )
 
     def _end_recording(self, recording: Recording, end: datetime) -> None:
-        self._vault.make_whole(recording.id)
+        self.recovered(self._vault.make_whole(recording.id), end)
         until = self._vault.covered_until(recording.id)
         if end - until > _A_PICTURE:
             self._vault.add_gap(

@@ -53,6 +53,11 @@ class Sessions:
         """Ids of the meetings with a camera whose recording process was lost."""
         return [m for m, running in self._running.items() if any(s.job.lost for s in running)]
 
+    @property
+    def losses(self) -> int:
+        """How often the recording process died with work that it had."""
+        return self._host.losses
+
     def statuses(self, meeting_id: str) -> dict[str, CaptureStatus]:
         """Newest status of each camera that has one, by camera id."""
         return {

@@ -67,6 +67,7 @@ class Upkeep:
         self._vault = vault
         self._ledger = ledger
         self._sessions = sessions
+        self._losses = 0
         self._preflight = preflight
         self.space = space
         self._refused: set[str] = set()
@@ -190,7 +191,11 @@ class Upkeep:
 
     async def _sync_sessions(self, now: datetime) -> None:
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
-        for meeting_id in (self._sessions.meetings - wanted.keys()) | {*self._sessions.lost}:
+        lost = self._sessions.lost
+        if self._losses != self._sessions.losses:
+            self._losses = self._sessions.losses
+            await self.run(partial(self._ledger.note, "recorder_lost", meetings=len(lost)), now)
+        for meeting_id in (self._sessions.meetings - wanted.keys()) | {*lost}:
             await self._sessions.end(meeting_id)
         for meeting_id in self._sessions.meetings:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)

@@ -175,7 +175,7 @@ async def test_lines_are_sent_and_a_level_stays() -> None:
         logging.getLogger("x.y").warning("said before anybody listens")
         serving = asyncio.create_task(service.run())
         reader, writer = await asyncio.open_unix_connection(sock=ours)
-        writer.write(packed(Begin(root=Path("/nowhere"))))
+        writer.write(packed(Begin(root=Path("/nowhere"), alive_s=5)))
         await until(lambda: service._writer is not None)
         logging.getLogger("x.y").warning("%s of %s", 1, 2)
         while not isinstance(said := await read(reader), Said):
