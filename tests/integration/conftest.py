@@ -65,7 +65,7 @@ async def camera() -> AsyncIterator[Camera]:
         yield found
 
 
-async def until(hass: HomeAssistant, condition: Callable[[], object], seconds: float = 20) -> None:
+async def until(hass: HomeAssistant, condition: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

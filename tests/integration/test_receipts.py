@@ -117,9 +117,10 @@ async def test_what_cannot_be_erased_is_a_repair_and_overdue_until_it_is_gone(
     def busy(_path: Path) -> None:
         raise OSError(16, "Device or resource busy")
 
-    await make_site(camera_subentry(camera), room_subentry())
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    witness = entry.runtime_data.witness
     await call(hass, "start")
-    await until(hass, lambda: camera.rtsp.plays)
+    await until(hass, lambda: witness.status("room1").bytes > 0)
     with monkeypatch.context() as patch:
         patch.setattr(erasure.shutil, "rmtree", busy)
         patch.setattr(view, "_OVERDUE_GRACE", view._OVERDUE_GRACE * 0)

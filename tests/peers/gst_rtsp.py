@@ -144,5 +144,5 @@ if args.loop is not None:
 
 if not server.attach(None):
     raise SystemExit("the port is taken")
-print("ready", flush=True)
+print("ready", server.get_bound_port(), flush=True)
 GLib.MainLoop().run()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -14,15 +15,23 @@ IPYCAM = ("ipycam==1.3.0", "opencv-python==5.0.0.93", "numpy==2.4.6")
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port that nobody uses, and that the system gives nobody who asks for any port.
+
+    So it stays free while tests run side by side: what they start elsewhere asks for any.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
-def _running(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """Run until the block ends; the program must print ``ready`` first."""
+def _running(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run until the block ends; the program must print ``ready`` first.
+
+    Yields the process, and what else was in that line.
+    """
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LD_LIBRARY_PATH")}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean
@@ -33,7 +42,7 @@ def _running(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
         while line and not line.startswith("ready"):
             line = process.stdout.readline()
         assert line, f"{command[1]} did not start"
-        yield process
+        yield process, line.removeprefix("ready").strip()
     finally:
         process.kill()
         process.wait()
@@ -49,7 +58,7 @@ def gstreamer(
     fps: int = 10,
     gop: int = 10,
     bitrate_kbit: int = 500,
-    port: int | None = None,
+    port: int = 0,
     loop: Path | None = None,
     udp_only: bool = False,
     tls: Path | None = None,
@@ -58,9 +67,9 @@ def gstreamer(
     (see gst_rtsp.py): address of the first and process.
 
     ``loop`` is a folder of access units, one a file, that ``/loop`` plays for ever.
-    ``udp_only`` answers 461 to TCP. ``tls`` is a PEM file with key and certificate.
+    ``port`` 0 is any free one. ``udp_only`` answers 461 to TCP. ``tls`` is a PEM file with key
+    and certificate.
     """
-    port = port or free_port()
     command = [
         "/usr/bin/python3",
         str(HERE / "gst_rtsp.py"),
@@ -75,8 +84,8 @@ def gstreamer(
         command.append("--udp-only")
     if tls is not None:
         command += ["--tls", str(tls)]
-    with _running(*command) as process:
-        yield f"{'rtsp' if tls is None else 'rtsps'}://127.0.0.1:{port}/cam", process
+    with _running(*command) as (process, bound):
+        yield f"{'rtsp' if tls is None else 'rtsps'}://127.0.0.1:{bound}/cam", process
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ To add one, put a file ``NAME.py`` beside this (helpers of several start with an
 - ``main(words)`` takes its options by ``_report.parser(__doc__)``, which has ``--quick`` (a run of
   at most a few minutes), measures, prints tables by ``_report.table``, and ends with
   ``_report.finish``: a table of figure, value and goal, then the figures as JSON in one last line;
-- ``if __name__ == "__main__": main()``;
 - a line in ``tests/lib/bench/test_benches.py``: the smallest run, and the keys that it must give;
 - its command and table in ``docs/performance.md``.
 

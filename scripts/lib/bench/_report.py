@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with ``--quick``; the module's docstring is the help."""
     words = (doc or "").splitlines()
     found = argparse.ArgumentParser(
+        prog=" ".join(("scripts/bench", *sys.argv[1:2])),
         description="\n".join(words),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

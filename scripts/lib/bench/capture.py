@@ -265,7 +265,3 @@ def main(words: Sequence[str] | None = None) -> None:
         ]
         _report.table("Against the film, picture by picture", head, rows)
     _report.finish(figures, GOALS)
-
-
-if __name__ == "__main__":
-    main()

@@ -67,7 +67,3 @@ def main(words: Sequence[str] | None = None) -> None:
             "real_stream_offset_error_max_ms": goal,
         },
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -331,7 +331,3 @@ def _anywhere(root: Path, keys: list[str]) -> bool:
     wanted = [form for key in keys for form in (key.encode(), bech32.decode(key)[1])]
     files = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
     return any(form in data for form in wanted for data in files)
-
-
-if __name__ == "__main__":
-    main()

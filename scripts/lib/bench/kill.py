@@ -252,7 +252,3 @@ def _is_anywhere(root: Path, key: str) -> bool:
             if any(form in data for form in wanted):
                 return True
     return False
-
-
-if __name__ == "__main__":
-    main()

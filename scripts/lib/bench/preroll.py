@@ -83,7 +83,3 @@ def main(words: Sequence[str] | None = None) -> None:
         "seconds_max": max(float(str(row[2])) for row in rows),
     }
     _report.finish(figures, GOALS)
-
-
-if __name__ == "__main__":
-    main()

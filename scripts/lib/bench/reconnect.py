@@ -157,7 +157,3 @@ def main(words: Sequence[str] | None = None) -> None:
     options = _options(words)
     print(f"{_report.machine()}; {options.outages} outages of each kind", flush=True)
     asyncio.run(_measure(options.outages))
-
-
-if __name__ == "__main__":
-    main()

@@ -270,7 +270,3 @@ def _told(index: Index, **words: Any) -> listing.Page[listing.Row]:
     details.meetings(index, ids)
     details.of_meetings(index, ids)
     return page
-
-
-if __name__ == "__main__":
-    main()

@@ -207,7 +207,3 @@ def _opens(house: House, meeting: dict[str, object] | None, name: str) -> bool:
     finally:
         vault.close()
     return True
-
-
-if __name__ == "__main__":
-    main()

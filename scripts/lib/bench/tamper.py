@@ -219,7 +219,3 @@ def _kit(tally: Tally) -> None:
             except IdentityInvalid:  # Another kind of identity.
                 continue
         tally.count("age: C2SP kit's bad files", detected=not _opens(vector.body, *identities))
-
-
-if __name__ == "__main__":
-    main()

@@ -91,7 +91,3 @@ def main(words: Sequence[str] | None = None) -> None:
     head = ("", "CPU-s a stream-minute", "recorded", "lost, declared", "undeclared", "damaged")
     _report.table(f"{options.streams} streams of {film.mbit_s:.1f} Mbit/s", head, rows)
     _report.finish({**figures, "undeclared_lost": undeclared}, GOALS)
-
-
-if __name__ == "__main__":
-    main()

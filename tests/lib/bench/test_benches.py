@@ -1,12 +1,11 @@
 """Each bench runs, and its last line has the figures that are promised of it."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).parents[3]
+from .test_frame import bench
+
 SMALL = ("--size", "320x180", "--mbit", "0.3", "--streams", "1", "--seconds", "2")
 
 
@@ -30,9 +29,7 @@ SMALL = ("--size", "320x180", "--mbit", "0.3", "--streams", "1", "--seconds", "2
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_the_smallest_run(words: tuple[str, ...], figures: dict[str, float | None]) -> None:
-    done = subprocess.run(
-        [TOP / "scripts" / "bench", *words], capture_output=True, text=True, timeout=110
-    )
+    done = bench(*words)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     for name, value in figures.items():

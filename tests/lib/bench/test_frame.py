@@ -13,7 +13,7 @@ BENCH = TOP / "scripts" / "lib" / "bench"
 
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [TOP / "scripts" / "bench", *words], capture_output=True, text=True, timeout=100
+        [TOP / "scripts" / "bench", *words], capture_output=True, text=True, timeout=240
     )
 
 

@@ -32,6 +32,7 @@ def test_smallest_run(name: str) -> None:
     words, expected = RUNS[name]
     done = bench(name, *words)
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures.keys() == expected.keys()
     wrong = {k: figures[k] for k, v in expected.items() if v is not None and figures[k] != v}

@@ -193,7 +193,7 @@ class Watched:
 
     async def stop(self) -> None:
         self.recorder.stop()
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, 60)
 
 
 @asynccontextmanager

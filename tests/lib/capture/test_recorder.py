@@ -24,7 +24,7 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -45,7 +45,7 @@ class Run:
 
     async def stop(self) -> MemorySink:
         self.recorder.stop()
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, 60)
         uncovered = self.sink.uncovered(self.start, utcnow())
         assert uncovered <= timedelta(seconds=1.3), "gaps and segments must cover the meeting"
         return self.sink

@@ -1,6 +1,7 @@
 """Finds the C2SP age test kit (github.com/C2SP/CCTV, age/): beside this checkout, or by npm."""
 
 import base64
+import fcntl
 import re
 import subprocess
 import tarfile
@@ -39,22 +40,26 @@ def _beside() -> dict[str, bytes]:
 
 def _from_npm() -> dict[str, bytes]:
     script = FETCHED / "index.js"
-    if not script.exists():
-        FETCHED.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(
-                ["npm", "pack", "--silent", PACKAGE], cwd=FETCHED, check=True, timeout=100
-            )
-        except (OSError, subprocess.SubprocessError) as err:
-            raise AssertionError(
-                f"the age test kit is neither in {BESIDE} nor to be had by 'npm pack {PACKAGE}':"
-                " install npm, or put the files of github.com/C2SP/CCTV, age/testdata, there"
-            ) from err
-        (archive,) = FETCHED.glob("*.tgz")
-        with tarfile.open(archive) as tar:
-            script.write_bytes(tar.extractfile("package/index.js").read())  # type: ignore[union-attr]
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    with (FETCHED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Several processes collect the tests at once.
+        if not script.exists():
+            _fetch(script)
     text = script.read_text()
     return {name: base64.b64decode(body) for name, body in _VECTOR.findall(text)}
+
+
+def _fetch(script: Path) -> None:
+    try:
+        subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=FETCHED, check=True, timeout=100)
+    except (OSError, subprocess.SubprocessError) as err:
+        raise AssertionError(
+            f"the age test kit is neither in {BESIDE} nor to be had by 'npm pack {PACKAGE}':"
+            " install npm, or put the files of github.com/C2SP/CCTV, age/testdata, there"
+        ) from err
+    (archive,) = FETCHED.glob("*.tgz")
+    with tarfile.open(archive) as tar:
+        script.write_bytes(tar.extractfile("package/index.js").read())  # type: ignore[union-attr]
 
 
 def _parse(name: str, data: bytes) -> Vector:

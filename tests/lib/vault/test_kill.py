@@ -17,6 +17,7 @@ from roomwitness.vault.errors import KeyMissing, VaultFull
 
 from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, killed_at, meeting, summary
 
+LIB = Path(__file__).parents[3] / "lib"
 PIECE = bytes(range(256)) * 120  # 30 KiB: two flushes to a chunk.
 
 
@@ -122,6 +123,7 @@ while True:
                 recording.id,
             ],
             stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(LIB)},
         ) as child:
             assert child.stdout is not None
             child.stdout.read(3)

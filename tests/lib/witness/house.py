@@ -50,7 +50,7 @@ def booking(start: float, end: float, uid: str = "b1") -> Booking:
     )
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
