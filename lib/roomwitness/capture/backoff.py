@@ -1,4 +1,8 @@
-"""When to try a camera again: at once, then ever later, never all cameras at the same moment."""
+"""When to try a camera again: at once, then ever later, never all cameras at the same moment.
+
+A password that was refused is tried seldom: many cameras lock the account, or our address, after
+five to seven wrong ones, for up to half an hour.
+"""
 
 from collections.abc import Callable
 
@@ -7,6 +11,11 @@ _FIRST_S = 0.5
 # Most outages are short (a switch port, a camera's own restart of its stream): for the first two
 # to three seconds the next try is never more than half a second away.
 _SHORT = 6
+# The first soon: a camera that starts may refuse everybody. The fifth is more than 7 minutes later.
+_REFUSED_S = (2.0, 30.0, 120.0, 300.0)
+REFUSED_CAP_S = 300.0
+# While no meeting runs.
+IDLE_REFUSED_CAP_S = 1800.0
 
 
 def delay(failures: int, random: Callable[[], float], cap_s: float = CAP_S) -> float:
@@ -19,3 +28,15 @@ def delay(failures: int, random: Callable[[], float], cap_s: float = CAP_S) -> f
         return 0.0
     doublings = max(0, min(failures - 1 - _SHORT, 10))
     return min(cap_s, _FIRST_S * (1 << doublings)) * (1 - random() / 2)
+
+
+def refused(refusals: int, random: Callable[[], float], cap_s: float = REFUSED_CAP_S) -> float:
+    """Seconds before the next try after the camera refused the password so many times in a row.
+
+    2, 30, 120, 300, then twice as much each time up to the cap, each shortened at random by up to
+    an eighth (``random`` gives 0 to 1).
+    """
+    place = max(1, refusals) - 1
+    doublings = max(0, min(place - len(_REFUSED_S) + 1, 10))
+    wait = _REFUSED_S[min(place, len(_REFUSED_S) - 1)] * (1 << doublings)
+    return min(cap_s, wait) * (1 - random() / 8)

@@ -15,6 +15,7 @@ from . import backoff
 from .codecs import SoundFormat
 from .coverage import Coverage
 from .errors import (
+    CameraAuthFailed,
     CaptureError,
     StreamMoved,
     StreamNoKeyframe,
@@ -44,7 +45,7 @@ class Timeouts:
     """Seconds: until a request counts as failed, bytes or pictures as missing, keyframes as never.
 
     ``retries`` are the waits before each next connection, the last one repeating; without them
-    they grow by ``backoff.delay``.
+    they grow by ``backoff.delay``, or ``backoff.refused`` where it was the password.
     """
 
     request: float = 5.0
@@ -59,6 +60,12 @@ class Timeouts:
         if self.retries:
             return self.retries[min(failures, len(self.retries)) - 1]
         return backoff.delay(failures, chance, cap_s)
+
+    def wait_refused(self, refusals: int, chance: Callable[[], float], cap_s: float) -> float:
+        """The same after the camera refused the password so many times in a row."""
+        if self.retries:
+            return self.wait(refusals, chance, cap_s)
+        return backoff.refused(refusals, chance, cap_s)
 
 
 class Recorder:
@@ -83,6 +90,7 @@ class Recorder:
     ) -> None:
         self._source = source
         self._away: StreamSource | None = None
+        self._refusals = 0
         self._sink = sink
         self._segment_seconds = segment_seconds
         self._clock = clock or HostClock()
@@ -117,7 +125,7 @@ class Recorder:
             self._loop.call_soon_threadsafe(self._changed, source)
 
     def _changed(self, source: StreamSource) -> None:
-        self._source, self._away = source, None
+        self._source, self._away, self._refusals = source, None, 0
         self._wake.set()
 
     async def record(
@@ -132,7 +140,7 @@ class Recorder:
             raise RuntimeError("it records already")
         runs = ring.take() if keep else []
         ring.clear()
-        self._sink = sink
+        self._sink, self._refusals = sink, 0
         self._timeline = Timeline(self._clock, sink.clock)
         self._coverage = Coverage(start, cause, sink.gap)
         self._status = self._before = replace(
@@ -185,10 +193,11 @@ class Recorder:
     async def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            last = self._status.last_frame
+            last, tried, refused = self._status.last_frame, self._source, False
             try:
                 await self._record()
             except CaptureError as err:
+                refused = isinstance(err, CameraAuthFailed)
                 self._failed(err.key, err.cause)
             except WitnessError as err:
                 self._failed(err.key, GapCause.DISK_FULL)
@@ -198,13 +207,22 @@ class Recorder:
             failures = 1 if self._status.last_frame != last else failures + 1
             if failures > MAX_REDIRECTS:
                 self._away = None
-            # A camera that is only watched may be left alone for longer.
-            cap_s = _WATCHING_CAP_S if self._preroll is not None else backoff.CAP_S
-            await self._pause(self._timeouts.wait(failures, self._chance, cap_s))
+            if self._source is tried:  # Another that came meanwhile is tried at once.
+                self._refusals = self._refusals + refused if failures > 1 else int(refused)
+                await self._pause(self._until_next(failures, refused=refused))
         if self._preroll is None:
             self._try_declaring(lambda: self._coverage.finish(self._clock()))
         else:
             self._preroll.clear()
+
+    def _until_next(self, failures: int, *, refused: bool) -> float:
+        """Seconds; a camera that is only watched may be left alone for longer."""
+        idle, times = self._preroll is not None, self._timeouts
+        if refused:
+            cap_s = backoff.IDLE_REFUSED_CAP_S if idle else backoff.REFUSED_CAP_S
+            return times.wait_refused(self._refusals, self._chance, cap_s)
+        cap_s = _WATCHING_CAP_S if idle else backoff.CAP_S
+        return times.wait(failures, self._chance, cap_s)
 
     async def _pause(self, seconds: float) -> None:
         if not self._stop.is_set():

@@ -130,10 +130,17 @@ class Devices:
         seen = self._seen.get(camera.id)
         if seen is None or (seen.camera.onvif, seen.camera.device) != (camera.onvif, camera.device):
             return True
-        if seen.refused:  # Cameras lock out who is wrong too often.
-            return now - seen.at >= _REFUSED * self.again_s
+        if seen.refused:
+            return not self._rests(camera, now)
         wrong = troubled or seen.lost or seen.wrong
         return now - seen.at >= (self.again_s if wrong else _EVERY_S)
+
+    def _rests(self, camera: CameraConfig, now: float) -> bool:
+        """Whether it refused the password: cameras lock out who is wrong too often."""
+        seen = self._seen.get(camera.id)
+        if seen is None or seen.camera.onvif != camera.onvif or not seen.refused:
+            return False
+        return now - seen.at < _REFUSED * self.again_s
 
     async def _follow(self, lost: list[CameraConfig], moved: Moved) -> None:
         answers = await self.find()
@@ -149,8 +156,12 @@ class Devices:
             moved(camera.id, there)
 
     async def look(self, room: RoomConfig, camera: CameraConfig) -> list[Problem]:
-        """Look now; gives what is wrong, as ``problems`` does from then on."""
-        await self._look(camera)
+        """Look now; gives what is wrong, as ``problems`` does from then on.
+
+        One that refused the password is left alone for a while.
+        """
+        if not self._rests(camera, asyncio.get_running_loop().time()):
+            await self._look(camera)
         return [p for p in self.problems(room) if p.camera_id == camera.id]
 
     async def _look(self, camera: CameraConfig) -> None:

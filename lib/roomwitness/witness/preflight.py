@@ -6,10 +6,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureError
+from roomwitness.capture.errors import CameraAuthFailed
 from roomwitness.recording import RecordingHost
 
 from . import checks, devices
 from .config import CameraConfig, RoomConfig
+from .refusals import Refusals
 from .status import Checked, Problem
 
 _EVERY_S = 60.0
@@ -50,6 +52,7 @@ class Preflight:
         self._clock = clock
         self._every_s = every_s
         self._device = device
+        self._refusals = Refusals()
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._results: dict[str, Checked] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -63,7 +66,7 @@ class Preflight:
 
     async def now(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         """Check once because somebody asked; what is wrong is looked at again until it is not."""
-        found = await self._check(room, length)
+        found = await self._check(room, length, asked=True)
         self._take(room.id, found, tell=True)
         if found and not self.begun(room.id):
             task = asyncio.create_task(
@@ -109,29 +112,37 @@ class Preflight:
             self._results[room_id] = Checked(number=number, at=self._clock(), failed=failed)
         self._checked(room_id)
 
-    async def _check(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
+    async def _check(
+        self, room: RoomConfig, length: timedelta, *, asked: bool = False
+    ) -> tuple[Problem, ...]:
         cameras, ground = await asyncio.gather(
-            asyncio.gather(*(self._both(room, camera) for camera in room.cameras)),
+            asyncio.gather(*(self._both(room, camera, asked) for camera in room.cameras)),
             asyncio.to_thread(self._look, room, length),
         )
         return (*(problem for found in cameras for problem in found), *ground)
 
-    async def _both(self, room: RoomConfig, camera: CameraConfig) -> list[Problem]:
+    async def _both(self, room: RoomConfig, camera: CameraConfig, asked: bool) -> list[Problem]:
         stream, device = await asyncio.gather(
-            self._camera(room.id, camera), self._device(room, camera)
+            self._camera(room.id, camera, asked), self._device(room, camera)
         )
         if any(p.key == devices.CLOCK for p in device):  # The same, and it can be set there.
             stream = [p for p in stream if p.key != "camera_clock_off"]
         return stream + device
 
-    async def _camera(self, room_id: str, camera: CameraConfig) -> list[Problem]:
+    async def _camera(self, room_id: str, camera: CameraConfig, asked: bool) -> list[Problem]:
         def problem(key: str, **placeholders: str) -> Problem:
             return Problem(key=key, room_id=room_id, camera_id=camera.id, placeholders=placeholders)
 
+        refusals, loop = self._refusals, asyncio.get_running_loop()
+        if not asked and refusals.rests(camera.id, camera.source, loop.time()):
+            return [problem(CameraAuthFailed.key)]
         try:
             info = await self._host.probe(camera.source, _REPORT_S)
         except CaptureError as err:
+            if isinstance(err, CameraAuthFailed):
+                refusals.refused(camera.id, camera.source, loop.time())
             return [problem(err.key)]
+        refusals.let_in(camera.id)
         broken = await asyncio.to_thread(checks.undecodable, info)
         found = [] if broken is None else [problem(broken)]
         if deaf := checks.without_sound(info, wanted=camera.source.audio):

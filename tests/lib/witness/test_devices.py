@@ -175,7 +175,12 @@ async def test_a_refused_password_is_nobodys_clock(site: Site, camera: Camera) -
     await asyncio.sleep(0.3)  # An ordinary pause is too short: cameras lock out.
     assert await site.round() == []
     assert camera.onvif.refused == refused
+    room = site.rooms["r1"]  # The check before a meeting too.
+    assert await site.devices.look(room, room.cameras[0]) == []
+    assert camera.onvif.refused == refused
     site.devices.again_s = 0.0
+    await site.devices.look(room, room.cameras[0])
+    assert camera.onvif.refused > refused
     camera.onvif._GetDeviceInformation = None  # type: ignore[method-assign,assignment]
     await camera.fault("wrong_password", False)
     assert await site.round() == []

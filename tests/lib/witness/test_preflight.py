@@ -22,6 +22,7 @@ from roomwitness.vault.wrapping import KeyRing
 from roomwitness.witness import RoomConfig, checks
 from roomwitness.witness.ground import Ground
 from roomwitness.witness.preflight import Preflight
+from roomwitness.witness.refusals import Refusals
 from tests.camera import Camera, CameraConfig
 
 from .house import LEGAL, House, booking, now, until
@@ -294,6 +295,35 @@ async def test_a_password_corrected_in_time_is_used(camera: Camera, rounds: Roun
     assert await rounds.another() == ["camera_auth_failed"]
     rounds.room = rounds.house.room(camera.source())
     assert await rounds.another() == []
+
+
+async def test_a_refused_password_is_not_tried_each_round(camera: Camera, rounds: Rounds) -> None:
+    wrong = camera.source(password="wrong")
+    rounds.begin(wrong)
+    assert await rounds.another() == ["camera_auth_failed"]
+    asked = camera.rtsp.requests
+    assert await rounds.another() == ["camera_auth_failed"]
+    assert camera.rtsp.requests == asked
+    await rounds.preflight.now(rounds.house.room(wrong), HOUR)  # Somebody wants to know.
+    assert camera.rtsp.requests > asked
+    rounds.room = rounds.house.room(camera.source())
+    assert await rounds.another() == []
+
+
+def test_how_long_a_camera_rests_that_refused() -> None:
+    refusals, source = Refusals(lambda: 0.0), StreamSource("rtsp://cam/live", "user", "wrong")
+    at = 0.0
+    for seconds in (30, 120, 300, 600, 1200, 1800, 1800):
+        refusals.refused("c1", source, at)
+        assert refusals.rests("c1", source, at + seconds - 1)
+        assert not refusals.rests("c1", source, at + seconds)
+        assert not refusals.rests("c1", replace(source, password="other"), at)
+        assert not refusals.rests("c2", source, at)
+        at += seconds
+    refusals.let_in("c1")
+    assert not refusals.rests("c1", source, at)
+    refusals.refused("c1", source, at)
+    assert not refusals.rests("c1", source, at + 30)
 
 
 async def test_a_restart_before_the_meeting_checks_again(camera: Camera, house: House) -> None:
