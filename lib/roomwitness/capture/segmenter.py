@@ -1,7 +1,7 @@
 """Access units in, encrypted-to-be segments out: cut at keyframes, flushed every fragment."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from roomwitness.policy.words import GapCause
 
@@ -82,7 +82,6 @@ class Segmenter:
         self._sounds_lost_seen = 0
         self._last_sound: int | None = None
         self._metadata_lost = 0
-        self._sound_anchor: tuple[datetime, int] | None = None
         self._flushed: datetime | None = None
         self._lost_seen = 0
         self.frames = 0
@@ -154,17 +153,16 @@ class Segmenter:
         """Take one sound frame, which arrived ``now``; sound before the first picture is let go."""
         current = self._open
         if track.epoch != self._sound_epoch:
-            self._sound_epoch, self._sound_anchor = track.epoch, None
+            self._sound_epoch = track.epoch
+            self._timeline.deaf()
             if current is not None:
                 current.sound_first = None
-        if self._sound_anchor is None:
-            self._sound_anchor = (now, time)
+        self._timeline.hear(time, track.clock_rate, now)
         lost, self._sounds_lost_seen = track.lost - self._sounds_lost_seen, track.lost
         if current is None:
             return
         if current.sound_first is None:
-            shown = self._sound_time(time, track, pictures, now)
-            lead = round((shown - current.start).total_seconds() * track.clock_rate)
+            lead = round(self._sound_lead(current, time, track, pictures) * track.clock_rate)
             after = current.sounds[-1].time + 1 if current.sounds else 0
             current.sound_first = (time, max(after, lead))
         first, lead = current.sound_first
@@ -228,12 +226,14 @@ class Segmenter:
             self._coverage.stepped(step, recording=recording)
         return step != 0
 
-    def _sound_time(self, time: int, track: Track, pictures: Track, now: datetime) -> datetime:
-        """Our wall clock at a sound's media time: by the camera's reports if it sent them."""
-        if (reported := self._by_reports(time, track, pictures)) is not None:
-            return reported
-        anchor, ticks = self._sound_anchor or (now, time)
-        return anchor + timedelta(seconds=(time - ticks) / track.clock_rate)
+    def _sound_lead(self, current: _Open, time: int, track: Track, pictures: Track) -> float:
+        """Seconds of a sound after the segment's first picture: by the camera's reports if it sent
+        them, else by what came the quickest of both, as far as that is known by now."""
+        wall, picture = track.wall(time), pictures.wall(current.first)
+        if wall is not None and picture is not None:
+            return (wall - picture).total_seconds()
+        timeline = self._timeline
+        return (timeline.heard(time) - timeline.wall(current.first)).total_seconds()
 
     def _hear(self, current: _Open, time: int, lost: int) -> None:
         """Note a sound at the pictures' ``time``, before which packets may be missing."""

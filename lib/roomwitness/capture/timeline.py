@@ -53,6 +53,7 @@ class Timeline:
         self._host = clock if isinstance(clock, HostClock) else None
         self._note = note
         self._media = MediaClock(_RATE)
+        self._sounds: MediaClock | None = None
         self._camera = CameraClock()
         self._epoch = 0
         self._adopted = self._host.stepped_s if self._host else 0.0
@@ -74,13 +75,13 @@ class Timeline:
         if step:
             self._adopted += step
             self._camera.shift(step)
-            self._media = MediaClock(_RATE, self._media.drift_ppm)
+            self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
             self._note(ClockEvent(kind="host_step", at=now, seconds=step))
         return step
 
     def connected(self) -> None:
         """A new connection: media time begins anew."""
-        self._media = MediaClock(_RATE, self._media.drift_ppm)
+        self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
         self._camera.connected()
         self._epoch, self._report = 0, None
 
@@ -100,7 +101,7 @@ class Timeline:
             jump = self._media.jump(ticks, self._ours(now))
             self._note(ClockEvent(kind="media_step", at=now, seconds=jump))
         self._epoch = epoch
-        self._media = MediaClock(_RATE, self._media.drift_ppm)
+        self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
         self._camera.connected()
 
     def observe(self, ticks: int, now: datetime, report: SenderReport | None) -> None:
@@ -125,6 +126,26 @@ class Timeline:
     def wall(self, ticks: int) -> datetime:
         """Our wall time of a picture, as well as it is known by now."""
         return self._media.wall(ticks)
+
+    def deaf(self) -> None:
+        """Sound begins to count anew."""
+        self._sounds = None
+
+    def hear(self, ticks: int, rate: int, now: datetime) -> None:
+        """Take a sound that arrived ``now``; ``rate`` is its ticks a second."""
+        if self._sounds is None:
+            self._sounds = MediaClock(rate, self._media.drift_ppm)
+        self._sounds.observe(ticks, self._ours(now))
+
+    def heard(self, ticks: int) -> datetime:
+        """Our wall time of a sound by its arrivals, as well as it is known by now.
+
+        Raises:
+            RuntimeError: nothing was heard yet.
+        """
+        if self._sounds is None:
+            raise RuntimeError("no sound yet")
+        return self._sounds.wall(ticks)
 
     @property
     def offset_s(self) -> float | None:

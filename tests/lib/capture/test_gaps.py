@@ -1,14 +1,17 @@
 """Gaps are declared at once, and lie where their pictures are when the segment is sealed."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.capture.codecs import AccessUnit
+from roomwitness.capture import sdp
+from roomwitness.capture.codecs import AccessUnit, sound_codec
 from roomwitness.capture.codecs.h264 import H264Depacketizer
 from roomwitness.capture.coverage import Coverage
 from roomwitness.capture.gaps import Gap, Gaps, OpenGaps
@@ -245,3 +248,41 @@ def test_sealed_gaps_lie_on_the_segments_line(
     for gap, (begin, ticks) in zip(written.values(), spans, strict=True):
         for when, place in ((gap.start, begin), (gap.end, begin + ticks)):
             assert abs(when - (start + (stop - start) * place / length)) <= _ROUNDING
+
+
+def heard(sink: MemorySink, segment: int) -> list[float]:
+    """Seconds of each sound after the segment's first picture, as a player has them."""
+    with av.open(io.BytesIO(sink.closed[segment].data)) as container:
+        (stream,) = container.streams.audio
+        found = [p for p in container.demux(stream) if p.size]
+        return [float(p.pts * stream.time_base) for p in found if p.pts is not None]
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["sound late too", "only pictures late"])
+def test_sound_stays_with_its_pictures_when_those_came_late_and_there_are_no_reports(
+    live: bool,
+) -> None:
+    sink = MemorySink()
+    segmenter = Segmenter(
+        sink,
+        Coverage(T, GapCause.CONNECTING, sink.gap),
+        segment_seconds=3,
+        sound=sound_codec(sdp.Media("audio", 8, "PCMA", 8000, 1, "", {})).format,
+    )
+    pictures = Track(96, 90000, H264Depacketizer(lambda _unit: None))
+    sounds = Track(8, 8000, H264Depacketizer(lambda _unit: None))
+    late = 2.0
+    for number in range(100):
+        moment = number / 10
+        unit = AccessUnit(
+            round(moment * 90000), [b"\x65"], 1, key=number % 10 == 0, picture=True, format=FORM
+        )
+        segmenter.picture(unit, pictures, at(max(late, moment)))
+        if moment >= late or not live:  # One that is live has no sound of before.
+            sound = round(moment * 8000) + 999
+            segmenter.sound(sound, b"\xd5" * 800, sounds, pictures, at(max(late, moment) + 0.01))
+    segmenter.finish(pictures, GapCause.RESTART)
+    assert len(sink.closed) == 4
+    for segment in range(3):
+        first = heard(sink, segment)[0]
+        assert first == pytest.approx(late if live and not segment else 0.0, abs=0.11)
