@@ -6,7 +6,12 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
+
+import cryptography
+
+import roomwitness
 
 from .service import Service
 
@@ -61,20 +66,25 @@ async def in_process(theirs: socket.socket) -> Life:
     Raises:
         OSError: the system gives no process.
     """
-    path = os.pathsep.join(entry for entry in sys.path if entry)
     with theirs:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "roomwitness.recording", str(theirs.fileno())),
             pass_fds=(theirs.fileno(),),
-            # Where Home Assistant found us and what we need.
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_places())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
     return _Process(process)
+
+
+def _places() -> list[str]:
+    """Where we and what we need were found. Not all of ``sys.path``: Home Assistant has its
+    configuration folder there, and a file in it may be called as a module of Python's is."""
+    found = {str(Path(module.__path__[0]).parent) for module in (roomwitness, cryptography)}
+    return sorted(found)
 
 
 class _Thread:

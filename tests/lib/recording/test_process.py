@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from roomwitness.capture import StreamSource
+from roomwitness.capture import CaptureError, StreamSource
 from roomwitness.policy.words import GapCause
 from roomwitness.recording import News, RecorderLost, RecordingHost, Sealed, Status
 from roomwitness.recording.process import in_process
@@ -246,6 +246,24 @@ async def test_its_log_is_ours(house: House, caplog: pytest.LogCaptureFixture) -
     job.stop()
     assert await job.over is True
     assert not any(isinstance(n, Sealed) for n in news)
+    await host.stop()
+
+
+async def test_files_beside_home_assistants_configuration_are_not_pythons(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Home Assistant has its configuration folder on Python's path."""
+    (house.root / "vault").mkdir()
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "secrets.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.chdir(folder)
+    host = RecordingHost(house.config.root)
+    await host.start()
+    with pytest.raises(CaptureError) as refused:
+        await host.probe(StreamSource("rtsp://127.0.0.1:9/x"))
+    assert refused.value.key == "camera_unreachable"
     await host.stop()
 
 
