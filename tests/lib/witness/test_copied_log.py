@@ -1,12 +1,15 @@
 """The log is copied file by file while it grows, as a backup does, and holds when restored."""
 
 import shutil
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from roomwitness.custody import encode_entry, verify_log
+from roomwitness.vault import Vault
 from roomwitness.witness.backups import Backups
 from roomwitness.witness.ledger import Ledger
 
@@ -24,16 +27,25 @@ def copy(source: Path, to: Path, name: str) -> None:
         shutil.copyfile(path, to / name)
 
 
+def backups_of(vault: Vault, ledger: Ledger) -> Backups:
+    """What a backup asks for at ``T``, done at once."""
+
+    async def at_once(work: Callable[[datetime], None], now: datetime) -> None:
+        work(now)
+
+    return Backups(vault, ledger, SimpleNamespace(run=at_once), lambda: T, lambda: None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("first", FILES)
-def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str) -> None:
+async def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str) -> None:
     vault = house.vault()
     ledger = ledger_of(house, vault)
-    backups = Backups(vault, ledger)
+    backups = backups_of(vault, ledger)
     custody, to = house.config.root / "custody", tmp_path / "copy"
     many = [encode_entry("start", T, {"meeting": f"{number}"}) for number in range(600)]
     ledger.note_all(many)  # So many that the log's state is kept more than once.
     ledger.keep_hourly(T)
-    backups.begin(T)
+    await backups.begin()
     to.mkdir()
     copy(custody, to, first)
     for hour in range(1, 6):
@@ -44,7 +56,7 @@ def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str
         if name != first:
             copy(custody, to, name)
     assert verify_log(to).size > 600
-    backups.end(T)
+    await backups.end()
     now = verify_log(custody)
     assert now.unsigned == 0
     assert now.kept == 1 + 1 + 2 * 5
@@ -57,11 +69,11 @@ def test_whichever_file_is_copied_first(house: House, tmp_path: Path, first: str
     vault.close()
 
 
-def test_a_copy_that_never_ends_is_given_up(house: House) -> None:
+async def test_a_copy_that_never_ends_is_given_up(house: House) -> None:
     vault = house.vault()
     ledger: Ledger = ledger_of(house, vault)
     custody = house.config.root / "custody"
-    Backups(vault, ledger).begin(T)
+    await backups_of(vault, ledger).begin()
     ledger.keep_hourly(T + timedelta(hours=1))
     assert verify_log(custody).unsigned == 1
     ledger.keep_hourly(T + timedelta(hours=12))
