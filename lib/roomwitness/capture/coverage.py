@@ -22,7 +22,7 @@ class Coverage:
         self._until = start
         self._cause = cause
         self._since: deque[Gap] = deque(maxlen=_MENDED)
-        self._failing = False
+        self._failing = True  # Nothing is recorded yet.
         self._lost = 0
 
     def broken(self, cause: GapCause, now: datetime) -> None:

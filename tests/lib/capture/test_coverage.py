@@ -158,6 +158,15 @@ def test_lost_sound_is_declared_and_a_sender_that_begins_anew_is_heard() -> None
     world.segmenter.finish(world.track, GapCause.RESTART)
 
 
+def test_what_is_stopped_at_once_before_anything_came_is_missing_all_the_same() -> None:
+    world = World()
+    world.pass_time(0.2)
+    world.segmenter.finish(world.track, GapCause.RESTART)
+    world.coverage.finish(world.clock())
+    (gap,) = world.sink.gaps
+    assert gap[:3] == (world.start, world.clock(), GapCause.CONNECTING)
+
+
 def _packet(sequence: int, ssrc: int = 1) -> memoryview:
     head = b"\x80\xe0" + (sequence & 0xFFFF).to_bytes(2) + (sequence * 3600).to_bytes(4)
     return memoryview(head + ssrc.to_bytes(4) + b"\x61x")
