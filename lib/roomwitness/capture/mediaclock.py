@@ -15,6 +15,8 @@ _LEVEL_BUCKETS = 24
 _FIT_POINTS = 32
 _FIT_SPAN_S = 60.0
 _STEP_S = 0.5
+# What a camera, or the network, may hold back at a connection's start and then send at once.
+_BURST_S = 15.0
 _LATE_BUCKETS = 6
 # Between the moment of a picture and its first packet: camera's encoder and network, unknown to us.
 _UNREPORTED_S = 0.2
@@ -40,6 +42,7 @@ class MediaClock:
         self._level = 0.0
         self._last: tuple[float, float] | None = None
         self._reported = False
+        self._burst = True
 
     @property
     def running(self) -> bool:
@@ -80,7 +83,8 @@ class MediaClock:
             return -self._late(media, delay)
         ahead = -self._late(media, delay)
         if min(ahead, media - last_media, last_delay - delay) > _STEP_S:
-            return ahead
+            # In a burst time goes on only in the media: what lies between was lost, if anything.
+            return 0.0 if self._burst and ahead <= _BURST_S else ahead
         if self._slow():
             return -min(self._late(p.media, p.delay) for p in self._least[-_LATE_BUCKETS:])
         return 0.0
@@ -100,6 +104,7 @@ class MediaClock:
                 return  # Some cameras' reports have nothing to do with their pictures.
             self._reported = True
         else:
+            self._burst = self._burst and self._at_once(media, delay)
             self._last = (media, delay)
         bucket = int(media // _BUCKET_S)
         newest = self._least[-1] if self._least else None
@@ -110,6 +115,12 @@ class MediaClock:
         elif delay < newest.delay + self._slope * (media - newest.media):
             newest.media, newest.delay = media, delay
             self._level = min(self._level, delay - self._slope * media)
+
+    def _at_once(self, media: float, delay: float) -> bool:
+        """Whether this picture came with the one before, in less than half the time between."""
+        if self._last is None or media <= self._last[0]:
+            return True
+        return self._last[1] - delay > (media - self._last[0]) / 2
 
     def _fit(self) -> None:
         """Theil and Sen's slope through the finished buckets, then the level below them all."""

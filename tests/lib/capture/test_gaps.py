@@ -15,6 +15,7 @@ from roomwitness.capture.codecs import AccessUnit, sound_codec
 from roomwitness.capture.codecs.h264 import H264Depacketizer
 from roomwitness.capture.coverage import Coverage
 from roomwitness.capture.gaps import Gap, Gaps, OpenGaps
+from roomwitness.capture.mediaclock import MediaClock
 from roomwitness.capture.rtp import Track
 from roomwitness.capture.segmenter import Segmenter
 from roomwitness.policy.words import GapCause
@@ -77,6 +78,16 @@ def test_a_slow_start_with_a_loss_in_it(seconds: float) -> None:
     assert opening[:2] == (outcome.start, first.facts["start"])
 
 
+def test_a_burst_at_the_start_in_which_much_is_lost_is_no_step_of_the_cameras_clock() -> None:
+    outcome = record([Fault("delay", 0.0, seconds=1.8), Fault("drop", 0.4, count=170)], 8)
+    outcome.prove()
+    (loss,) = [g for g in outcome.sink.gaps if g[2] is GapCause.PACKET_LOSS]
+    assert loss[1] - loss[0] > timedelta(seconds=0.7)
+    assert GapCause.STREAM_CHANGED not in outcome.sink.causes
+    assert "media_step" not in {event.kind for event in outcome.sink.clocks}
+    fits(outcome)
+
+
 @dataclass
 class World:
     """Pictures that arrive late, into a segmenter; its disk may be full."""
@@ -124,6 +135,30 @@ def test_a_gap_is_on_the_disk_at_once_and_moves_when_the_segment_is_sealed() -> 
     assert near(world.only(GapCause.PACKET_LOSS), 0.4, 0.8)
     assert near(world.only(GapCause.DAMAGED), 0.8, 2.4)
     assert world.sink.causes == [GapCause.PACKET_LOSS, GapCause.DAMAGED], "it began at once"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "jump"),
+    [
+        (((0.0, 2.0),), 10.0),  # Who can tell, so early?
+        (((0.0, 2.0), (0.1, 2.0), (0.2, 2.01)), 10.0),
+        (((0.0, 2.0), (0.1, 2.0), (0.05, 2.0), (0.2, 2.01)), 10.0),
+    ],
+)
+def test_a_jump_in_the_burst_at_the_start_is_what_was_lost(
+    pictures: tuple[tuple[float, float], ...], jump: float
+) -> None:
+    def after(jump: float, *more: tuple[float, float]) -> float:
+        clock = MediaClock(90000)
+        for moment, arrived in (*pictures, *more):
+            clock.observe(round(moment * 90000), at(arrived))
+        moment, arrived = (more or pictures)[-1]
+        return clock.jump(round((moment + jump) * 90000), at(arrived + 0.01))
+
+    assert after(jump) == 0.0
+    assert after(20.0) == pytest.approx(20, abs=0.3), "nothing holds back so much"
+    on_time = ((0.3, 2.11), (0.4, 2.21))
+    assert after(jump, *on_time) == pytest.approx(10, abs=0.3), "the burst is over"
 
 
 def test_a_silence_moves_too() -> None:
