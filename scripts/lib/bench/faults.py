@@ -1,10 +1,11 @@
 """Every touch of the disk made to fail: what was committed opens, what was erased is gone.
 
-A child opens vault and custody log, records one meeting that is held and one that is erased, and
-tells what it was promised after each step. In each run one touch of the file system (open, write,
-fsync, rename, unlink, truncate, SQLite's own included) fails: once with ENOSPC, EIO or EACCES, once
-as a short write, and for good from there on as a full disk does. A refused step is tried again, as
-the conductor does. Then the site is opened without faults and held against every promise.
+A child opens vault and custody log, records one meeting that is held and one that is erased, holds
+and releases a third, and tells what it was promised after each step. In each run one touch of the
+file system (open, write, fsync, rename, unlink, truncate, SQLite's own included) fails: once with
+ENOSPC, EIO or EACCES, once as a short write, and for good from there on as a full disk does. A
+refused step is tried again, as the conductor does. Then the site is opened without faults and held
+against every promise, and against what its log tells of holds.
 """
 
 import ctypes
@@ -27,7 +28,7 @@ from bench import _report
 from roomwitness.custody import SiteSigner
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
-from roomwitness.policy.words import Meeting, RoomPolicy
+from roomwitness.policy.words import Hold, HoldKind, Meeting, RoomPolicy
 from roomwitness.vault import SegmentSummary, Vault, age
 from roomwitness.vault.age import bech32
 from roomwitness.vault.errors import VaultUnwritable
@@ -194,6 +195,7 @@ class _Scenario:
         )
         tell("held", "kept")
         tell("logged", "report_threat", "kept")
+        self.release(self.begin("freed"))
         self.segments(calm.id, "calm")
         for meeting in (held, calm):
             self.end(meeting)
@@ -203,8 +205,22 @@ class _Scenario:
         step(lambda: self.erase(calm))
         tell("erased", "calm", *identities)
         tell("logged", "erased", "calm")
+        step(ledger.catch_up)  # As each tick does.
         step(ledger.close)
         step(self.vault.close)
+
+    def release(self, meeting: Meeting) -> None:
+        """Hold it and let it go."""
+        step, ledger = self.step, self.ledger
+        review = T + timedelta(days=30)
+        hold = Hold(id="f", kind=HoldKind.LEGAL, reason="", created=T, review_date=review)
+        step(lambda: ledger.recording(meeting, "c", T))
+        held = step(lambda: ledger.apply(meeting, events.PlaceHold(hold), T, POLICY))
+        self.tell("logged", "place_hold", "freed")
+        self.end(held)
+        held = ledger.get("freed") or held
+        step(lambda: ledger.apply(held, events.ReleaseHold("f", ""), T, POLICY))
+        self.tell("logged", "release_hold", "freed")
 
     def erase(self, meeting: Meeting) -> None:
         """Erase it, or say that it is to be tried again."""
@@ -308,7 +324,12 @@ def _held_against(site: Site, vault: Vault, ledger: Ledger, promises: list[list[
                 broken.append("erased, but still listed")
         elif kind in ("flushed", "closed") and words[0] not in going:
             broken += _unreadable(vault, words[1], int(words[2]), len(PIECE) * int(words[3]))
-    if "kept" not in {m.id for m in ledger.meetings if m.held}:
+    held = {m.id for m in ledger.meetings if m.held}
+    if ("place_hold", "freed") in logged and ("freed" in held) is (
+        ("release_hold", "freed") in logged
+    ):
+        broken.append("the next start does not hold or release what was logged")
+    if "kept" not in held:
         if ["held", "kept"] in promises:
             broken.append("held, but the hold is gone")
         elif ("report_threat", "kept") in logged:
