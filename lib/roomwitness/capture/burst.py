@@ -16,19 +16,27 @@ RTP = 12
 HEAD = Struct(">HHHHII")
 
 # In a packet's first eight bytes as one number: what the last piece's may have otherwise.
-_LENGTH, _MARKER = 0xFFFF << 32, 0x80 << 16
+_MARKER = 0x80 << 16
+_OTHERWISE = ~(0xFFFF << 32 | _MARKER)
 
 
 class Shape(NamedTuple):
     """How the payloads of a fragmented unit begin: those in the middle, and the ``last``.
 
-    ``header`` is what the unit begins with, empty where it had begun before.
+    ``header`` is what the unit begins with, empty where it had begun before. ``start`` reads a
+    packet up to its piece.
     """
 
     header: bytes
     kind: int
     middle: bytes
     last: bytes
+    start: Struct
+
+
+def shape(header: bytes, kind: int, middle: bytes, last: bytes) -> Shape:
+    """The shape of a unit; ``middle`` and ``last`` are of one size."""
+    return Shape(header, kind, middle, last, Struct(f">Q{8 + len(middle)}s"))
 
 
 @runtime_checkable
@@ -53,46 +61,37 @@ def _form(size: int, begins: int) -> Struct:
     return Struct(f">Q{8 + begins}s{size - FRAMING - RTP - begins}s")
 
 
-@lru_cache(8)
-def _start(begins: int) -> Struct:
-    return Struct(f">Q{8 + begins}s")
-
-
 def gather(
-    view: memoryview, first: int, at: int, end: int, shape: Shape
+    view: memoryview, at: int, size: int, number: int, end: int, shape: Shape
 ) -> tuple[list[bytes], int, bool, bool]:
-    """The pieces of one unit in the packet framed at ``first`` and in those from ``at`` on that
-    follow in sequence, are whole before ``end``, and are like it in all else: size, channel, time,
-    source. The last of the unit may be shorter and have the marker.
+    """The pieces of one unit in the packet of sequence ``number`` that is framed at ``at``,
+    ``size`` bytes with its framing, and in those that follow it in sequence, are whole before
+    ``end``, and are like it in all else: size, channel, time, source. The last of the unit may be
+    shorter and have the marker.
 
     Gives them, where it stopped, whether the last one is there, and whether it had the marker.
     """
-    size, begins = at - first, len(shape.middle)
-    pieces = [bytes(view[first + FRAMING + RTP + begins : at])]
-    start = _start(begins)
-    number, same = start.unpack_from(view, first)
-    source = same[:8]
-    # The sequence number goes on in the same eight bytes; where it wraps round is for others.
-    room = 0xFFFF - (number & 0xFFFF)
-    if (whole := min((end - at) // size, room)) > 0:
-        alike = source + shape.middle
-        for found, same, piece in _form(size, begins).iter_unpack(view[at : at + whole * size]):
-            number += 1
-            if found != number or same != alike:
-                number -= 1
-                break
-            pieces.append(piece)
-        at += (len(pieces) - 1) * size
-    if len(pieces) <= room and at + start.size <= end:
+    begins, start = len(shape.middle), shape.start
+    # A sequence number that wraps round is for others to understand.
+    whole = min((end - at) // size, 0x10000 - number)
+    packets = _form(size, begins).iter_unpack(view[at : at + whole * size])
+    half, same, piece = next(packets)
+    pieces, source = [piece], same[:8]
+    alike = source + shape.middle
+    for found, same, piece in packets:
+        half += 1  # The sequence number is the end of it.
+        if found != half or same != alike:
+            break
+        pieces.append(piece)
+    else:
+        half += 1
+    at += len(pieces) * size
+    if at + start.size <= end and number + len(pieces) <= 0xFFFF:
         found, same = start.unpack_from(view, at)
-        length = found >> 32 & 0xFFFF
-        stop = at + FRAMING + length
-        if (
-            same == source + shape.last
-            and (found ^ number + 1) & ~(_LENGTH | _MARKER) == 0
-            and length > RTP + begins
-            and stop <= end
-        ):
-            pieces.append(bytes(view[at + start.size : stop]))
-            return pieces, stop, True, found & _MARKER != 0
+        if same == source + shape.last and (found ^ half) & _OTHERWISE == 0:
+            length = found >> 32 & 0xFFFF
+            stop = at + FRAMING + length
+            if stop <= end and length > RTP + begins:
+                pieces.append(bytes(view[at + start.size : stop]))
+                return pieces, stop, True, found & _MARKER != 0
     return pieces, at, False, False

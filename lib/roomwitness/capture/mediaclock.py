@@ -91,10 +91,10 @@ class MediaClock:
 
     def _slow(self) -> bool:
         """For half a minute not one packet was in time: it is not the network, the clock stood."""
-        recent = self._least[-_LATE_BUCKETS:]
-        return len(self._least) > _LATE_BUCKETS and all(
-            self._late(p.media, p.delay) > _STEP_S for p in recent
-        )
+        least = self._least
+        if len(least) <= _LATE_BUCKETS or self._late(least[-1].media, least[-1].delay) <= _STEP_S:
+            return False
+        return all(self._late(p.media, p.delay) > _STEP_S for p in least[-_LATE_BUCKETS:])
 
     def observe(self, ticks: int, wall: datetime, *, report: bool = False) -> None:
         """Take a picture, or a sender report, that arrived at ``wall``."""

@@ -111,7 +111,7 @@ def fragment(
         trafs.append(_traf(track, samples, end, offset, ahead))
         offset += sum(s.size for s in samples)
     head = struct.pack(">I4s", size, b"moof") + full(b"mfhd", 0, 0, struct.pack(">I", sequence))
-    pieces = [head, *trafs, struct.pack(">I4s", offset - size, b"mdat")]
+    pieces = [b"".join((head, *trafs, struct.pack(">I4s", offset - size, b"mdat")))]
     for _, samples, _, _ in runs:
         for sample in samples:
             pieces += sample.parts

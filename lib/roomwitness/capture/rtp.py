@@ -143,7 +143,7 @@ class Track:
             if form == plain and fragmented is not None:
                 shape = fragmented.fragment(view, body, stop)
                 if shape is not None:
-                    pieces, at, whole, marker = gather(view, at, stop, end, shape)
+                    pieces, at, whole, marker = gather(view, at, stop - at, number, end, shape)
                     self._sequence = sequence = sequence + len(pieces) - 1 & 0xFFFF
                     fragmented.take(shape, pieces, time, whole=whole, marker=marker)
                     continue

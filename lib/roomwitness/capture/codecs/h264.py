@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..boxes import box, visual_entry
-from ..burst import Shape
+from ..burst import Shape, shape
 from ..errors import StreamUnsupported
 from ..sdp import Media
 from .base import EmitPicture, VideoCodec
@@ -130,7 +130,7 @@ def _shape(first: int, header: int) -> Shape | None:
         return None
     kind, same = header & 31, header & 0x3F
     begins = bytes((first & 0xE0 | kind,)) if header & 0x80 else b""
-    return Shape(begins, kind, bytes((first, same)), bytes((first, same | 0x40)))
+    return shape(begins, kind, bytes((first, same)), bytes((first, same | 0x40)))
 
 
 def _kind(first: int) -> int:

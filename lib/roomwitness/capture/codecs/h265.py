@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..boxes import box, visual_entry
-from ..burst import Shape
+from ..burst import Shape, shape
 from ..errors import StreamUnsupported
 from ..sdp import Media
 from .base import EmitPicture, VideoCodec
@@ -142,7 +142,7 @@ def _shape(first: int, second: int, header: int) -> Shape | None:
     kind = header & 63
     begins = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
     last = bytes((first, second, kind | 0x40))
-    return Shape(begins, kind, bytes((first, second, kind)), last)
+    return shape(begins, kind, bytes((first, second, kind)), last)
 
 
 def _kind(first: int) -> int:

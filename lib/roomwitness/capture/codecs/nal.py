@@ -80,8 +80,8 @@ class NalDepacketizer:
         self._emit = emit
         self._sets = sets
         self._kinds = kinds
-        self._pictures = pictures
-        self._keys = keys
+        self._pictures = frozenset(pictures)
+        self._keys = frozenset(keys)
         self._kind = kind
         self._header = header
         self._hole = True  # A stream is joined anywhere.
@@ -154,8 +154,7 @@ class NalDepacketizer:
         unit = self._at(time)
         if shape.header:
             self._begin_fragments(shape.header)
-        fragments = self._fragments
-        if fragments is None:
+        if (fragments := self._fragments) is None:
             self.lose()
         else:
             fragments += pieces
