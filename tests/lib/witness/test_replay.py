@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.custody import encode_entry
+from roomwitness.custody import LogUnwritable, encode_entry
 from roomwitness.custody.entry import decode_entry
 from roomwitness.errors import WitnessError
 from roomwitness.policy import holds
@@ -272,6 +272,18 @@ def test_a_log_that_was_put_back_or_set_aside_is_read_from_where_it_is(desk: Des
         fresh.ledger.apply(meeting, events.PlaceHold(hold("h2")), T, POLICY)
     assert len(stored(again(fresh)).holds) == 2
     fresh.close()
+
+
+def test_a_mark_inside_a_line_of_another_log_ends_nothing(desk: Desk) -> None:
+    apply(desk, events.ReportThreat("h"))
+    log = desk.root / "vault" / "custody" / "log.jsonl"
+    desk.vault.index.save_meetings([], log.read_bytes().index(b'"before"'))
+    again(desk)
+    assert stored(desk).held
+    assert "carried_out_late" not in desk.kinds()
+    log.unlink()
+    with pytest.raises(LogUnwritable):
+        list(desk.ledger.log.since(0))
 
 
 def test_the_daily_check_finds_a_hold_that_index_and_log_tell_differently(desk: Desk) -> None:
