@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
@@ -27,6 +28,7 @@ from .feed import Feed
 from .hostclock import HostClock
 from .preroll import PreRoll, Run
 from .redirect import MAX_REDIRECTS
+from .rtsp import RtspClient
 from .segmenter import Segmenter
 from .sink import SegmentSink
 from .source import StreamSource
@@ -292,34 +294,56 @@ class Recorder:
         try:
             if self._status.state == "failed":
                 self._report(state="connecting")
-            offer = await stream.set_up(await stream.open())
-            missing = offer.sound_missing if source.audio else None
-            self._status = replace(
-                self._status, sound_refused=offer.sound_refused, sound_missing=missing
-            )
-            sound = offer.sound.format if offer.sound else None
-            self._before, to = self._status, self._preroll
-            if to is not None:
-                to.connected(sound)
-            feed = Feed(stream, to or self._segmenter(sound), self._clock, self._going)
-            self._live = feed, sound
-            client = await stream.play(offer)
-            try:
-                reason = await self._watch(client.ended, feed)
-            except BaseException:
-                feed.seal(GapCause.RESTART)
-                raise
+            found = await self._unless_stopped(self._connect(stream, source))
+            if found is None:
+                return
+            client, feed = found
+            reason = await self._watch(client.ended, feed)
             if reason is None:
                 await stream.drain()
             feed.seal(reason.cause if isinstance(reason, CaptureError) else GapCause.STALLED)
             if reason is not None:
-                raise reason
-        except StreamMoved as err:
-            self._away = stream.moved(err)
+                raise reason  # noqa: TRY301 (a new address is read off the open stream)
+        except BaseException as err:
+            if self._live is not None:
+                cause = err.cause if isinstance(err, CaptureError) else GapCause.RESTART
+                self._live[0].seal(cause)
+            if isinstance(err, StreamMoved):
+                self._away = stream.moved(err)
             raise
         finally:
             self._live = None
             await stream.close()
+
+    async def _connect(self, stream: Stream, source: StreamSource) -> tuple[RtspClient, Feed]:
+        offer = await stream.set_up(await stream.open())
+        missing = offer.sound_missing if source.audio else None
+        self._status = replace(
+            self._status, sound_refused=offer.sound_refused, sound_missing=missing
+        )
+        sound = offer.sound.format if offer.sound else None
+        self._before, to = self._status, self._preroll
+        if to is not None:
+            to.connected(sound)
+        feed = Feed(stream, to or self._segmenter(sound), self._clock, self._going)
+        self._live = feed, sound
+        return await stream.play(offer), feed
+
+    async def _unless_stopped[T](self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for it; None if we are asked to stop first: whoever ends must not wait for a
+        camera that does not answer."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if self._live is not None:
+                self._live[0].seal(GapCause.CONNECTION_LOST)
+            return None
+        finally:
+            stop.cancel()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, ended: asyncio.Future[WitnessError], feed: Feed) -> WitnessError | None:
         """Wait for the end; None if we were asked to stop."""

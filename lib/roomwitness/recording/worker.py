@@ -32,6 +32,9 @@ from .messages import (
 )
 from .session import Session
 
+# A camera that does not answer a goodbye is left without one.
+_ENDING_S = 5.0
+
 
 @dataclass(slots=True)
 class _Running:
@@ -168,7 +171,11 @@ class Worker:
         for job in running:
             job.recorder.stop()
         if running:
-            await asyncio.wait([job.task for job in running])
+            tasks = [job.task for job in running]
+            _, left = await asyncio.wait(tasks, timeout=_ENDING_S)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(WitnessError):
             self._vault.close()
         self._vault.alone.release()

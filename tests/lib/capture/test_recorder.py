@@ -274,6 +274,25 @@ async def test_stopping_before_and_while_connecting(camera: Camera) -> None:
     server.close()
 
 
+async def test_whoever_ends_does_not_wait_for_a_camera_that_does_not_answer() -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    run = Run(StreamSource(f"rtsp://127.0.0.1:{port}/stream"))
+    await asked.wait()
+    run.recorder.stop()
+    await asyncio.wait_for(run.task, 1)  # An answer is waited for five seconds.
+    assert run.sink.errors == []
+    assert run.sink.causes == [GapCause.CONNECTING]
+    server.close()
+
+
 async def test_nothing_secret_is_logged_or_shown(
     camera: Camera, caplog: pytest.LogCaptureFixture
 ) -> None:
