@@ -1,6 +1,5 @@
 """A change of a hold counts once it is in the custody log, whatever disk or kill does then."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -12,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.custody import LogUnwritable, encode_entry
+from roomwitness.custody import LogUnwritable, SiteSigner, encode_entry
 from roomwitness.custody.entry import decode_entry
 from roomwitness.errors import WitnessError
 from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Hold, HoldKind, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault import age
 from roomwitness.vault.errors import VaultFull, VaultUnwritable
 from roomwitness.vault.index import Index
 from roomwitness.vault.keys import KeyStore
@@ -25,7 +25,9 @@ from roomwitness.witness.entries import hold_fields, kind_of
 from roomwitness.witness.erasures import Due
 from roomwitness.witness.ledger import Ledger
 from roomwitness.witness.replay import replayed
+from tests.lib.vault.conftest import fork
 
+from . import test_erasures
 from .house import House, until
 from .test_erasures import CUSTODIAN, Desk, T
 
@@ -220,7 +222,11 @@ def test_a_start_on_a_disk_that_still_fails_holds_in_memory_and_tries_again(
     fresh.close()
 
 
-def _report_and_die(root: Path, step: str) -> None:
+def _report_and_die(root: Path, keys: tuple[str, str, bytes], step: str) -> None:
+    site, custodian, log = keys
+    test_erasures.SITE = age.Identity.from_string(site)
+    test_erasures.CUSTODIAN = age.Identity.from_string(custodian)
+    test_erasures.SIGNER = SiteSigner.from_private_bytes(test_erasures.ORIGIN, log)
     desk = Desk(root)
 
     def die(*_: object) -> None:
@@ -239,9 +245,8 @@ def _report_and_die(root: Path, step: str) -> None:
 @pytest.mark.parametrize("step", ["signature", "memory", "row", "keys"])
 def test_a_kill_after_the_entry(desk: Desk, step: str) -> None:
     desk.close()
-    child = multiprocessing.get_context("fork").Process(
-        target=_report_and_die, args=(desk.root, step)
-    )
+    keys = str(test_erasures.SITE), str(CUSTODIAN), test_erasures.SIGNER.private_bytes
+    child = fork.Process(target=_report_and_die, args=(desk.root, keys, step))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
