@@ -123,6 +123,8 @@ class RecordingHost:
         self._jobs: dict[int, Job] = {}
         self._requests: dict[int, asyncio.Future[object]] = {}
         self._writer: asyncio.StreamWriter | None = None
+        # Commands for the first process, until it is there.
+        self._waiting: list[Command] | None = None
         self._life: Life | None = None
         self._heard = False
         self._stopping = False
@@ -130,11 +132,10 @@ class RecordingHost:
         self.losses = 0
         self._supervisor: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Start the process; if that fails it is tried again in the background."""
-        began = asyncio.Event()
-        self._supervisor = asyncio.create_task(self._supervise(began), name="roomwitness recording")
-        await began.wait()
+    def start(self) -> None:
+        """Start the process in the background; what it is given meanwhile it gets."""
+        self._waiting = []
+        self._supervisor = asyncio.create_task(self._supervise(), name="roomwitness recording")
 
     async def stop(self) -> None:
         """Seal what is open and end the process; a second call does nothing."""
@@ -149,6 +150,8 @@ class RecordingHost:
         if self._life is not None:
             self._life.kill()
         await asyncio.gather(supervisor, return_exceptions=True)
+        self._waiting = None
+        self._lose()
 
     def record(
         self,
@@ -203,16 +206,22 @@ class RecordingHost:
     def _job(self, told: Callable[[News], None]) -> tuple[int, Job]:
         number = next(self._numbers)
         job = Job(self, number, told)
-        if self._writer is None:
+        if self._gone:
             job.end(asked=False)
         else:
             self._jobs[number] = job
         return number, job
 
+    @property
+    def _gone(self) -> bool:
+        return self._writer is None and self._waiting is None
+
     def send(self, command: Command) -> None:
         """Pass a command on, if there is anybody."""
         if self._writer is not None:
             self._writer.write(packed(command))
+        elif self._waiting is not None:
+            self._waiting.append(command)
 
     async def ask(self, command: Callable[[int], Freeze | Probe]) -> object:
         """Pass a command with this request number on and wait for its answer.
@@ -221,7 +230,7 @@ class RecordingHost:
             WitnessError: the answer.
             RecorderLost: there is none.
         """
-        if self._writer is None:
+        if self._gone:
             raise RecorderLost
         number = next(self._numbers)
         future = self._requests[number] = asyncio.get_running_loop().create_future()
@@ -234,24 +243,23 @@ class RecordingHost:
         finally:
             self._requests.pop(number, None)
 
-    async def _supervise(self, began: asyncio.Event) -> None:
+    async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         while not self._stopping:
             at = loop.time()
             try:
-                await self._live(began)
+                await self._live()
             except OSError as err:
                 _LOGGER.error("The recording process cannot be started: errno %s", err.errno)  # noqa: TRY400
-            began.set()
+            self._waiting = None
             if self._stopping:
                 break
             _LOGGER.warning("The recording process has ended and is started again")
             self._lose()
             # One that lived is followed at once; one that ends at its start must not spin.
             await asyncio.sleep(max(0.0, _PAUSE_S - (loop.time() - at)))
-        self._lose()
 
-    async def _live(self, began: asyncio.Event) -> None:
+    async def _live(self) -> None:
         """One process, from its start until it is gone."""
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_unix_connection(sock=ours)
@@ -260,9 +268,11 @@ class RecordingHost:
             self._life = await self._start(theirs)
             writer.write(packed(Begin(root=self._root, alive_s=self._alive_s)))
             self._writer = writer
-            if began.is_set():
+            waiting, self._waiting = self._waiting, None
+            if waiting is None:
                 self._told_lost()
-            began.set()
+            for command in waiting or ():
+                self.send(command)
             while (message := await read(reader)) is not None:
                 self._heard = True
                 self._take(message)

@@ -137,7 +137,7 @@ class Witness(Answers):
             await self._upkeep.run(self._close)
             self._disk.shutdown()
             raise
-        await self._host.start()
+        self._host.start()
         self._scrub.start()
         self.outside.start()
         self.devices.start()

@@ -177,7 +177,7 @@ async def test_one_that_is_stuck_is_replaced(
     (house.root / "vault").mkdir()
     vault = house.vault()
     watched = Watched(vault, house.config.root, 0.5)
-    await watched.host.start()
+    watched.host.start()
     job = watched.host.watch(
         watched.news.append, source=camera.source(), seconds=5, segment_seconds=5
     )
@@ -204,7 +204,7 @@ async def test_one_that_is_stuck_does_not_keep_home_assistant_from_ending(
     (house.root / "vault").mkdir()
     monkeypatch.setattr("roomwitness.recording.host.ENDING_S", 0.2)
     host = RecordingHost(house.config.root)
-    await host.start()
+    host.start()
     stuck = await recorder()
     stuck.send_signal(signal.SIGSTOP)
     async with asyncio.timeout(5):
@@ -221,7 +221,7 @@ async def test_one_that_lets_go_and_stays_is_ended(
     monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr("roomwitness.recording.process.ENDING_S", 0.2)
     host = RecordingHost(house.config.root)
-    await host.start()
+    host.start()
     with pytest.raises(RecorderLost):
         await host.probe(StreamSource("rtsp://127.0.0.1:9/x"))
     await host.stop()
@@ -236,7 +236,7 @@ async def test_its_log_is_ours(house: House, caplog: pytest.LogCaptureFixture) -
     async with Camera(gone) as camera:
         source = camera.source()
     host = RecordingHost(house.config.root)
-    await host.start()
+    host.start()
     news: list[News] = []
     job = host.watch(news.append, source=source, seconds=5, segment_seconds=5)
     await until(lambda: "interrupted: camera_unreachable" in caplog.text)
@@ -260,7 +260,7 @@ async def test_files_beside_home_assistants_configuration_are_not_pythons(
     monkeypatch.syspath_prepend(folder)
     monkeypatch.chdir(folder)
     host = RecordingHost(house.config.root)
-    await host.start()
+    host.start()
     with pytest.raises(CaptureError) as refused:
         await host.probe(StreamSource("rtsp://127.0.0.1:9/x"))
     assert refused.value.key == "camera_unreachable"
@@ -276,7 +276,7 @@ async def test_one_that_cannot_be_started_is_tried_again(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     lost: list[None] = []
     host = RecordingHost(house.config.root, lambda: lost.append(None))
-    await host.start()
+    host.start()
     with pytest.raises(RecorderLost):
         await host.probe(camera.source())
     job = host.watch(lambda _: None, source=camera.source(), seconds=5, segment_seconds=5)
@@ -295,9 +295,30 @@ async def test_stopped_while_it_cannot_be_started(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     host = RecordingHost(house.config.root)
-    await host.start()
+    host.start()
     async with asyncio.timeout(1):
         await host.stop()
+
+
+async def test_what_it_is_given_before_it_is_there_it_gets(house: House) -> None:
+    (house.root / "vault").mkdir()
+    source = StreamSource("rtsp://127.0.0.1:9/x")
+    host = RecordingHost(house.config.root)
+    host.start()
+    news: list[News] = []
+    job = host.watch(news.append, source=source, seconds=5, segment_seconds=5)
+    assert not news
+    with pytest.raises(CaptureError) as refused:
+        await host.probe(source)
+    assert refused.value.key == "camera_unreachable"
+    await until(lambda: news)
+    await host.stop()
+    assert job.over.result() is True
+    again = RecordingHost(house.config.root)
+    again.start()
+    soon = again.watch(news.append, source=source, seconds=5, segment_seconds=5)
+    await again.stop()
+    assert soon.over.result() is True, "an end that was asked for, before there was anything"
 
 
 async def test_a_question_nobody_waits_for_is_dropped(house: House) -> None:
@@ -306,7 +327,7 @@ async def test_a_question_nobody_waits_for_is_dropped(house: House) -> None:
     async with Camera(CameraConfig(width=160, height=96)) as camera:
         await camera.fault("stall")
         host = RecordingHost(house.config.root)
-        await host.start()
+        host.start()
         asked = asyncio.create_task(host.probe(camera.source()))
         await until(lambda: camera.rtsp.plays)
         asked.cancel()

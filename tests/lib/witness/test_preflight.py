@@ -81,7 +81,7 @@ class Rounds:
 @pytest.fixture
 async def rounds(house: House) -> AsyncIterator[Rounds]:
     found = Rounds(house)
-    await found.host.start()
+    found.host.start()
     yield found
     await found.preflight.stop()
     await found.host.stop()
