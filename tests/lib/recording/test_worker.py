@@ -57,7 +57,7 @@ def house(tmp_path: Path) -> House:
 @pytest.fixture
 async def host(house: House) -> AsyncIterator[RecordingHost]:
     found = RecordingHost(house.config.root, start=in_thread)
-    await found.start()
+    found.start()
     yield found
     await found.stop()
 
