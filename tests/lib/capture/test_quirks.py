@@ -250,7 +250,7 @@ async def test_a_session_that_the_camera_forgot_is_set_up_anew() -> None:
         GET_PARAMETER=lambda ask: gone if ask.connection == 1 else OK,
     ) as camera:
         run = Run(camera.source(), timeouts=PATIENT)
-        await until(lambda: len(camera.asks("PLAY")) == 2, 5)
+        await until(lambda: len(camera.asks("PLAY")) == 2)
         await until(lambda: run.sink.statuses[-1].error_key is None)
         sink = await run.stop()
     assert sink.errors == ["camera_unreachable"]
