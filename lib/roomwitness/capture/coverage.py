@@ -10,6 +10,9 @@ from roomwitness.policy.words import GapCause
 from .gaps import Gap, Gaps
 
 _A_PICTURE = timedelta(seconds=1)
+# How much is missing where a camera begins to count anew cannot be known, also where the times
+# before and after meet.
+_MOMENT = timedelta(milliseconds=1)
 # So many of the newest gaps may end later, or earlier, than they were declared to.
 _MENDED = 8
 
@@ -24,6 +27,7 @@ class Coverage:
         self._since: deque[Gap] = deque(maxlen=_MENDED)
         self._failing = True  # Nothing is recorded yet.
         self._lost = 0
+        self._anew = False
 
     def broken(self, cause: GapCause, now: datetime) -> None:
         """From ``now`` on the cause is this; what was missing before keeps its own."""
@@ -37,11 +41,13 @@ class Coverage:
         self._missing_until(start, self._cause)
 
     def _missing_until(self, end: datetime, cause: GapCause) -> None:
+        if self._anew:
+            end = max(end, self._until + _MOMENT)
         if end > self._until or self._lost:
             end = max(end, self._until)
             gap = Gaps.new(self._until, end, cause, self._lost)
             # Before it is written, which may fail: it is not forgotten then.
-            self._until, self._lost = end, 0
+            self._until, self._lost, self._anew = end, 0, False
             self._since.append(gap)
             self.gaps.put(gap)
 
@@ -54,7 +60,7 @@ class Coverage:
             return [gap] if late else []
         found, newest = [], self._since[-1]
         for gap in self._since:
-            end = max(gap.start, start if gap is newest else min(gap.end, start))
+            end = max(_least(gap), start if gap is newest else min(gap.end, start))
             if end != gap.end:
                 found.append(replace(gap, end=end))
         self._until = max(self._since[0].start, start)
@@ -90,6 +96,10 @@ class Coverage:
         """So many packets more are known to be missing in the interval that is not declared yet."""
         self._lost += lost
 
+    def anew(self) -> None:
+        """The camera counts anew from here: whether something is missing nobody can know."""
+        self._anew = True
+
     def dropped(self) -> None:
         """Something came that is kept nowhere: what is missing is more than was on its way."""
         self._failing = True
@@ -98,3 +108,10 @@ class Coverage:
         """Nothing more comes: declare the rest, unless it is only a picture that was on its way."""
         if self._failing or self._lost or now - self._until > _A_PICTURE:
             self.resumed(now)
+
+
+def _least(gap: Gap) -> datetime:
+    """When it ends at the earliest."""
+    if gap.cause is GapCause.STREAM_CHANGED and gap.end > gap.start:
+        return gap.start + _MOMENT
+    return gap.start

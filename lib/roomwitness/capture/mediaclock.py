@@ -43,6 +43,9 @@ class MediaClock:
         self._last: tuple[float, float] | None = None
         self._reported = False
         self._burst = True
+        # Whether the newest picture came at once with the one before, and quicker than all: then
+        # what follows may show that all of them are older still.
+        self.settling = False
 
     @property
     def running(self) -> bool:
@@ -99,6 +102,7 @@ class MediaClock:
     def observe(self, ticks: int, wall: datetime, *, report: bool = False) -> None:
         """Take a picture, or a sender report, that arrived at ``wall``."""
         media, delay = self._place(ticks, wall)
+        last, level = self._last, self._level
         if report:
             if not self._least or abs(self._late(media, delay)) > 2.0:
                 return  # Some cameras' reports have nothing to do with their pictures.
@@ -115,6 +119,9 @@ class MediaClock:
         elif delay < newest.delay + self._slope * (media - newest.media):
             newest.media, newest.delay = media, delay
             self._level = min(self._level, delay - self._slope * media)
+        if not report:
+            between = media - last[0] if last is not None else 0.0
+            self.settling = 0 < between < 2 * (level - self._level)
 
     def _at_once(self, media: float, delay: float) -> bool:
         """Whether this picture came with the one before, in less than half the time between."""

@@ -25,6 +25,8 @@ _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
 # Leading pictures are shown at most so long before the keyframe that they follow.
 _MAX_LEAD = 2 * VIDEO_TIMESCALE
+# What a camera, or the network, may hold back and send at once (docs/time.md).
+_MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
 _SILENCE_TICKS = VIDEO_TIMESCALE // 2
 
 
@@ -99,6 +101,7 @@ class Segmenter:
         if timeline.breaks(unit.time, now, track.epoch):
             if current is not None:
                 self.finish(track, GapCause.STREAM_CHANGED)
+                self._coverage.anew()
                 current = None
             timeline.restart(unit.time, now, track.epoch)
             self._knot = self._last_sound = None
@@ -216,7 +219,10 @@ class Segmenter:
             return False
         if form is not None and form is not current.video and form != current.video:
             return True
-        return unit.time - current.first >= self._segment_ticks or self._timeline.step_s != 0
+        length = unit.time - current.first
+        if self._timeline.settling and length < self._segment_ticks + _MAX_BURST_TICKS:
+            return self._timeline.step_s != 0  # Its times would be those of the burst's end.
+        return length >= self._segment_ticks or self._timeline.step_s != 0
 
     def _adopt(self, now: datetime, *, recording: bool) -> bool:
         """Follow a step of our own clock between two segments; whether there was one."""

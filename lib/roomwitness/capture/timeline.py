@@ -69,6 +69,11 @@ class Timeline:
         """The count of the track that media time follows."""
         return self._epoch
 
+    @property
+    def settling(self) -> bool:
+        """Whether the pictures that come show that those before are older than was known."""
+        return self._media.settling
+
     def adopt(self, now: datetime) -> float:
         """Follow our own clock's step from here on; returns it."""
         step = self.step_s
