@@ -1,10 +1,11 @@
 """SIGKILL of the recording process at random instants: what is lost, and what comes back.
 
-Each worker has a site of its own. A cycle: the whole conductor starts in a fresh process, records a
-booking with several cameras over RTSP and erases the cycle before (its booking is gone); it is
-killed at a random instant; then the vault is opened, recovered and looked at from outside. Cameras
-are recorded in a thread of the process that is killed, in every tenth cycle as in Home Assistant:
-by a process of its own, which is killed together with it.
+Each worker has a site of its own, another one after every hundred kills. A cycle: the whole
+conductor starts in a fresh process, records a booking with several cameras over RTSP and erases the
+cycle before (its booking is gone); it is killed at a random instant; then the vault is opened,
+recovered and looked at from outside. Cameras are recorded in a thread of the process that is
+killed, in every tenth cycle as in Home Assistant: by a process of its own, which is killed together
+with it.
 
 Lost seconds of a camera: from the end of the media that can be decrypted to the kill. A camera
 that had sent no picture yet has nothing to lose. Keys of erased meetings are searched for in
@@ -47,6 +48,7 @@ from tests.lib.witness.house import ORIGIN, House, booking
 _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
 # So that machines with few cores reach 10,000: another Python for each kill would be most of it.
 _APART_EVERY = 10
+_SITE_CYCLES = 100
 _fork = multiprocessing.get_context("forkserver")
 
 
@@ -135,11 +137,12 @@ def _worker(
     root: Path, url: str, args: argparse.Namespace, rng: random.Random, found: Found, kills: int
 ) -> None:
     os.nice(10)  # Of this thread: looking takes nothing from those who record.
-    root.mkdir()
-    house = House(root)
+    house, cycle = House(root), 0
     keys: dict[str, str] = {}
-    cycle = 0
     while True:
+        if cycle % _SITE_CYCLES == 0:  # Looking at all of a site takes ever longer.
+            house, keys = House(root / str(cycle)), {}
+            house.root.mkdir(parents=True)
         with found.lock:
             if found.kills >= kills:
                 return
