@@ -8,7 +8,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .entity import RoomEntity
-from .errors import translated
 from .people import pseudonym
 from .site import WitnessConfigEntry
 
@@ -42,7 +41,7 @@ class ReportThreatButton(RoomEntity, ButtonEntity):
     async def async_press(self) -> None:
         """Report a threat."""
         by = pseudonym(self.site.witness, self._context)
-        with translated():
+        async with self.acting():
             await self.site.witness.report_threat(self.room_id, by)
 
 
@@ -52,5 +51,5 @@ class CheckButton(RoomEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Check."""
-        with translated():
+        async with self.acting():
             await self.site.witness.preflight(self.room_id)

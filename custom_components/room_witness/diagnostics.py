@@ -16,7 +16,7 @@ async def async_get_config_entry_diagnostics(
     site = entry.runtime_data
     rooms = []
     for room_id, subentry in sorted(room_subentries(entry).items()):
-        status = site.witness.status(room_id)
+        status = site.status(room_id)
         rooms.append(
             {
                 "state": str(status.state),

@@ -1,5 +1,7 @@
 """What every entity of a room shares."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import override
 
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
@@ -8,6 +10,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from roomwitness.witness import RoomStatus
 
 from .const import DOMAIN
+from .errors import translated
 from .site import Site
 
 
@@ -51,13 +54,24 @@ class RoomEntity(Entity):
     @property
     def status(self) -> RoomStatus:
         """The room as it is now."""
-        return self.site.witness.status(self.room_id)
+        return self.site.status(self.room_id)
 
     @property
     @override
     def available(self) -> bool:
         """Whether the room is still configured."""
         return self.room_id in self.site.rooms
+
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[None]:
+        """Carry out an action: its errors are translated, and it is over when all entities show it.
+
+        Raises:
+            ServiceValidationError, HomeAssistantError: as ``translated`` says.
+        """
+        with translated():
+            yield
+        await self.site.witness.changes.told()
 
     @override
     async def async_added_to_hass(self) -> None:

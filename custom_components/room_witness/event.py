@@ -54,7 +54,7 @@ class PreflightEvent(RoomEntity, EventEntity):
 
     def _fire(self) -> bool:
         """Take a result that was not told yet: the names of the checks that failed, no others."""
-        status = self.site.status(self.room_id)
+        status = self.site.status_or_none(self.room_id)
         checked = status.checked if status is not None else None
         if checked is None or checked.number == self._fired:
             return False

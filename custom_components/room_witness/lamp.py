@@ -70,7 +70,7 @@ class Lamps:
     @callback
     def async_sync(self, room_id: str) -> None:
         """Switch the room's lamp if it does not show what is."""
-        status = self._site.status(room_id)
+        status = self._site.status_or_none(room_id)
         self._recording[room_id] = None if status is None else status.recording
         room = room_subentries(self._site.entry).get(room_id)
         if room is not None and (lamp := room.data.get(CONF_LAMP)) is not None:

@@ -80,6 +80,7 @@ class Site:
         self._camera_watchers: list[Callable[[], None]] = []
         self.troubled_cameras: frozenset[str] = frozenset()
         self._rooms: set[str] = set()
+        self._told: dict[str, RoomStatus] = {}
         self._stops: list[Callable[[], None]] = []
         self._stopped = False
 
@@ -112,7 +113,7 @@ class Site:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
         issues.async_clear_setup(self.hass)
         self.async_show_keys()
-        self._stops.append(self.witness.subscribe(self._async_changed))
+        self._stops.append(self.witness.changes.subscribe(self._async_changed, self._async_settled))
         self.witness.devices.moved = self._async_camera_moved
         self.witness.devices.find = partial(async_look, self.hass)
         await self.async_update_rooms()
@@ -181,7 +182,7 @@ class Site:
 
     @callback
     def async_watch(self, room_id: str | None, watcher: Callable[[], None]) -> Callable[[], None]:
-        """Call ``watcher`` after each change of the room, or of any; returns the way out."""
+        """Call ``watcher`` after each change of the room, or of the site; returns the way out."""
         watchers = self._watchers.setdefault(room_id, [])
         watchers.append(watcher)
         return lambda: watchers.remove(watcher)
@@ -192,9 +193,17 @@ class Site:
         self._camera_watchers.append(watcher)
         return lambda: self._camera_watchers.remove(watcher)
 
-    def status(self, room_id: str) -> RoomStatus | None:
+    def status(self, room_id: str) -> RoomStatus:
+        """The room as it is now.
+
+        Raises:
+            RoomNotFound: it is removed.
+        """
+        return self._told.get(room_id) or self.witness.status(room_id)
+
+    def status_or_none(self, room_id: str) -> RoomStatus | None:
         """The room as it is now; None once it is removed."""
-        return self.witness.status(room_id) if room_id in self._rooms else None
+        return self.status(room_id) if room_id in self._rooms else None
 
     @property
     def rooms(self) -> frozenset[str]:
@@ -203,14 +212,20 @@ class Site:
 
     @callback
     def _async_changed(self, room_id: str) -> None:
-        self._async_tell(room_id)
-        self._async_show_issues()
-
-    def _async_tell(self, room_id: str) -> None:
-        for key in (room_id, None):
-            for watcher in tuple(self._watchers.get(key, ())):
+        if (status := self.status_or_none(room_id)) is not None:
+            self._told[room_id] = status  # A room has many entities, and they see the same.
+        try:
+            for watcher in tuple(self._watchers.get(room_id, ())):
                 watcher()
-        self._lamps.async_sync(room_id)
+            self._lamps.async_sync(room_id)
+        finally:
+            self._told.clear()
+
+    @callback
+    def _async_settled(self) -> None:
+        for watcher in tuple(self._watchers.get(None, ())):
+            watcher()
+        self._async_show_issues()
 
     @callback
     def _async_camera_moved(self, camera_id: str, there: OnvifSource) -> None:
@@ -228,9 +243,7 @@ class Site:
 
     @callback
     def _async_refresh(self, _now: object = None) -> None:
-        for room_id in self._rooms:
-            self._async_tell(room_id)
-        self._async_show_issues()
+        self.witness.refresh()
 
     @callback
     def _async_show_issues(self) -> None:

@@ -15,7 +15,6 @@ from roomwitness.witness.errors import RoomBusy, RoomIdle
 
 from .const import DOMAIN
 from .entity import RoomEntity
-from .errors import translated
 from .meetings import async_rows
 from .people import pseudonym
 from .rooms import camera_subentries
@@ -52,28 +51,30 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Start a meeting, unless one runs."""
-        with translated(), suppress(RoomBusy):
-            await self.site.witness.start_meeting(self.room_id)
+        async with self.acting():
+            with suppress(RoomBusy):
+                await self.site.witness.start_meeting(self.room_id)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """End the meeting, if one runs."""
-        with translated(), suppress(RoomIdle):
-            await self.site.witness.stop_meeting(self.room_id)
+        async with self.acting():
+            with suppress(RoomIdle):
+                await self.site.witness.stop_meeting(self.room_id)
 
     async def async_start_meeting(self) -> ServiceResponse:
         """Start a meeting; an error if one runs."""
-        with translated():
+        async with self.acting():
             return {"meeting_id": await self.site.witness.start_meeting(self.room_id)}
 
     async def async_stop_meeting(self) -> None:
         """End the meeting; an error if none runs."""
-        with translated():
+        async with self.acting():
             await self.site.witness.stop_meeting(self.room_id)
 
     async def async_preflight(self) -> ServiceResponse:
         """Check the room now; what is wrong is also shown as repairs."""
-        with translated():
+        async with self.acting():
             found = await self.site.witness.preflight(self.room_id)
         cameras = camera_subentries(self.site.entry)
         return {
@@ -93,7 +94,7 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
     async def async_report_threat(self) -> ServiceResponse:
         """Hold the running meeting, or the one that has just ended."""
-        with translated():
+        async with self.acting():
             return {"meeting_id": await self.site.witness.report_threat(self.room_id, self._by)}
 
     async def async_hold(
@@ -105,7 +106,7 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     ) -> ServiceResponse:
         """Place one more hold."""
         meeting = self._meeting(meeting_id, held=False)
-        with translated():
+        async with self.acting():
             hold = await self.site.witness.holds.place(
                 meeting, HoldKind(kind), reason, self._by, _utc(review_date)
             )
@@ -125,7 +126,7 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         """Put the review of one hold, or of all of a meeting, off."""
         meeting = self._meeting(meeting_id, held=True)
         date = dt_util.as_utc(review_date)
-        with translated():
+        async with self.acting():
             ids = await self.site.witness.holds.extend(meeting, date, reason, hold_id, self._by)
         return {"meeting_id": meeting, "hold_ids": list(ids), "review_date": date.isoformat()}
 
@@ -134,7 +135,7 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     ) -> ServiceResponse:
         """End one hold, or all of a meeting; or ask for it, where two people are needed."""
         meeting = self._meeting(meeting_id, held=True)
-        with translated():
+        async with self.acting():
             done = await self.site.witness.holds.release(meeting, reason, hold_id, self._by)
         return {
             "meeting_id": meeting,
@@ -147,20 +148,20 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     ) -> ServiceResponse:
         """Take back a release that waits for its second person."""
         meeting = self._meeting(meeting_id, held=True)
-        with translated():
+        async with self.acting():
             ids = await self.site.witness.holds.withdraw(meeting, hold_id, self._by)
         return {"meeting_id": meeting, "hold_ids": list(ids)}
 
     async def async_hand_over(self, meeting_id: str | None = None) -> ServiceResponse:
         """Note that the police have the evidence; it stays held."""
         meeting = self._meeting(meeting_id, held=True)
-        with translated():
+        async with self.acting():
             await self.site.witness.hand_over(meeting, self._by)
         return {"meeting_id": meeting}
 
     async def async_list_evidence(self) -> ServiceResponse:
         """The room's held meetings and their holds; no reasons. The log says who asked."""
-        with translated():
+        async with self.acting():
             found = await self.site.witness.listings.evidence(self._by, self.room_id)
         return {"meetings": await async_rows(self.site, self._context, found)}
 

@@ -152,6 +152,7 @@ async def test_no_erased_key_is_in_any_backup_and_held_evidence_opens(
     clock = witness._clock
     witness._clock = lambda: clock() + timedelta(hours=2)
     await witness.tick()
+    await witness.changes.told()
     assert state(hass, "sensor.room_12_last_erasure") != "unknown"
     archives["erased"] = await take(manager, "erased")
     assert state(hass, "sensor.room_12_evidence_held") == "1"

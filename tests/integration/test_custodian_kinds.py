@@ -197,3 +197,4 @@ async def later(entry: MockConfigEntry) -> None:
     site.witness.keys._looked = None
     await site.witness.tick()
     site._async_refresh()
+    await site.witness.changes.told()

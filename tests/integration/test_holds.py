@@ -174,6 +174,7 @@ async def after(hass: HomeAssistant, entry: MockConfigEntry, passed: timedelta) 
     witness.holds._clock = witness._clock
     await witness.tick()
     entry.runtime_data._async_refresh()
+    await entry.runtime_data.witness.changes.told()
     await hass.async_block_till_done()
 
 

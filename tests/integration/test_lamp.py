@@ -160,6 +160,7 @@ async def test_a_lamp_that_refuses_is_tried_again_and_told_once(
     await until(hass, lambda: tries)
     await hass.async_block_till_done()
     entry.runtime_data._async_refresh()
+    await entry.runtime_data.witness.changes.told()
     await until(hass, lambda: len(tries) > 1)
     await until(hass, lambda: "lamp_not_lit_room1" in issues(hass))
     assert state(hass, "binary_sensor.room_12_problem") == "on"

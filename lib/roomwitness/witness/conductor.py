@@ -20,6 +20,7 @@ from roomwitness.vault.usage import room_bytes
 from .answers import Answers
 from .backups import Backups
 from .cameras import Cameras
+from .changes import Changes
 from .config import RoomConfig, SiteConfig, signer
 from .devices import Devices
 from .errors import (
@@ -59,9 +60,10 @@ class Witness(Answers):
     """Bookings in, recordings, evidence and receipts out.
 
     ``holds`` places and ends holds, ``keys`` says who may open what, ``cameras`` hears events,
-    ``backups`` hears of copies; what only looks is in ``Answers``. Every public method is for one
-    event loop; disk work runs in one worker thread, so that it happens in the order in which it was
-    decided. Cameras are recorded by another process (``recording``).
+    ``backups`` hears of copies, ``changes`` tells listeners; what only looks is in ``Answers``.
+    Every public method is for one event loop; disk work runs in one worker thread, so that it
+    happens in the order in which it was decided. Cameras are recorded by another process
+    (``recording``).
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Witness(Answers):
         recording: Starter = in_process,
     ) -> None:
         self._disk = ThreadPoolExecutor(1, "roomwitness-disk")
-        self._listeners: list[Callable[[str], None]] = []
+        self.changes = changes = Changes()
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._ticker: asyncio.Task[None] | None = None
@@ -88,11 +90,9 @@ class Witness(Answers):
         wishes = Wishes()
         sessions = Sessions(self._host, segment_seconds, self._notify_recording)
         ground = Ground(vault, wishes.calendar_read, clock, self.wired)
-        self.devices = Devices(
-            lambda: wishes.rooms, self._notify, self._troubled, self._camera_moved
-        )
+        self.devices = Devices(lambda: wishes.rooms, changes.of, self._troubled, self._camera_moved)
         preflight = Preflight(
-            self._host, ground.look, self._notify, lambda room_id: wishes.rooms.get(room_id), clock,
+            self._host, ground.look, changes.of, lambda room_id: wishes.rooms.get(room_id), clock,
             device=self.devices.look,
         )  # fmt: skip
         space = Space(
@@ -102,12 +102,12 @@ class Witness(Answers):
         )
         watches = Watches(self._host, segment_seconds, self._notify_recording)
         upkeep = Upkeep(
-            wishes, vault, ledger, sessions, preflight, space, watches, self._disk, self._notify,
+            wishes, vault, ledger, sessions, preflight, space, watches, self._disk, changes.of,
             keys.origin,
         )  # fmt: skip
         self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
-        outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self._notify_all)
-        self.backups = Backups(vault, ledger, upkeep, clock, self._notify_all)
+        outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self.refresh)
+        self.backups = Backups(vault, ledger, upkeep, clock, self.refresh)
         self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
         super().__init__(
             vault,
@@ -119,7 +119,7 @@ class Witness(Answers):
             upkeep,
             Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
-            Cameras(self.report_threat, lambda: wishes.rooms, self._notify, clock),
+            Cameras(self.report_threat, lambda: wishes.rooms, changes.of, clock),
             outside,
             clock,
         )
@@ -182,12 +182,12 @@ class Witness(Answers):
         await self._upkeep.run(note, self._clock())
         meeting = self._ledger.get(meeting_id)
         if meeting is not None:
-            self._notify(meeting.room_id)
+            self.changes.of(meeting.room_id)
 
     async def _log_disagrees(self, invariant: str) -> None:
         note = partial(self._ledger.note, "check_failed", invariant=invariant)
         await self._upkeep.run(note, self._clock())
-        self._notify_all()
+        self.refresh()
 
     async def _camera_moved(self, camera_id: str) -> None:
         note = partial(self._ledger.note, "camera_moved", camera=camera_id)
@@ -207,7 +207,7 @@ class Witness(Answers):
         for room in self._wishes.rooms.values():
             if room != before.get(room.id):
                 self._preflight.again(room.id)
-            self._notify(room.id)
+            self.changes.of(room.id)
 
     async def reconcile(self, room_id: str, bookings: Sequence[Booking]) -> None:
         """Take what the room's calendar says now and close the difference.
@@ -220,12 +220,12 @@ class Witness(Answers):
         self._wishes.bookings[room_id] = tuple(bookings)
         self._wishes.calendar_read[room_id] = self._clock()
         await self.tick()
-        self._notify(room_id)
+        self.changes.of(room_id)
 
     async def calendar_lost(self, room_id: str) -> None:
         """The room's calendar cannot be read: keep to what it said last, and say so."""
         self._wishes.calendar_lost.add(room_id)
-        self._notify(room_id)
+        self.changes.of(room_id)
 
     async def start_meeting(self, room_id: str) -> str:
         """Start a protected meeting by hand, or a planned one ahead of its time; returns its id.
@@ -308,10 +308,9 @@ class Witness(Answers):
             finally:  # Whatever the disk does, the visitor is told.
                 self.lamps.sync(self._wishes.rooms, self._ledger.records)
 
-    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Call ``listener(room_id)`` in the event loop after each change; returns the way out."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def refresh(self) -> None:
+        """Have every room looked at again: time alone changes what it shows."""
+        self.changes.of(*self._wishes.rooms)
 
     async def _tick_forever(self) -> None:
         while True:
@@ -321,8 +320,7 @@ class Witness(Answers):
                 if self._disk_problem is None or self._disk_problem.key != err.key:
                     _LOGGER.warning("A change could not be carried out, trying again: %s", err.key)
                 self._disk_problem = Problem(key=err.key, placeholders=err.placeholders)
-                for room_id in self._wishes.rooms:
-                    self._notify(room_id)
+                self.refresh()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _TICK_S)
             self._wake.clear()
@@ -352,17 +350,8 @@ class Witness(Answers):
         self._wake.set()
 
     def _notify_recording(self) -> None:
-        for room_id in self._watches.rooms:
-            self._notify(room_id)
+        self.changes.of(*self._watches.rooms)
         for meeting_id in self._sessions.meetings:
             meeting = self._ledger.get(meeting_id)
             if meeting is not None:
-                self._notify(meeting.room_id)
-
-    def _notify_all(self) -> None:
-        for room_id in self._wishes.rooms:
-            self._notify(room_id)
-
-    def _notify(self, room_id: str) -> None:
-        for listener in tuple(self._listeners):
-            listener(room_id)
+                self.changes.of(meeting.room_id)

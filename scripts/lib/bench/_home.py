@@ -6,6 +6,7 @@ the recordings (``idle_ms``), and while they run (``late_ms``).
 """
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -45,6 +46,21 @@ async def _late(seconds: float) -> list[float]:
         await asyncio.sleep(_TICK_S)
         found.append((loop.time() - due) * 1000)
     return found
+
+
+class _Collections:
+    """The longest garbage collection, in ms: it stops every thread of the process."""
+
+    def __init__(self) -> None:
+        self.longest_ms = 0.0
+        self._begun = 0.0
+        gc.callbacks.append(self._heard)
+
+    def _heard(self, phase: str, _info: object) -> None:
+        if phase == "start":
+            self._begun = time.perf_counter()
+        else:
+            self.longest_ms = max(self.longest_ms, (time.perf_counter() - self._begun) * 1000)
 
 
 def _subentry(kind: str, name: str, data: dict[str, Any]) -> ConfigSubentry:
@@ -136,7 +152,9 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     (recorder,) = process.children()  # It may be started only once: nothing is lost.
     both = process, recorder
     begun, wall = [_cpu(p) for p in both], time.monotonic()
+    collections = _Collections()
     late = await _late(told["seconds"])
+    collection_ms = collections.longest_ms
     used, wall = [_cpu(p) - b for p, b in zip(both, begun, strict=True)], time.monotonic() - wall
     memory = process.memory_full_info()
     apart = recorder.memory_full_info()
@@ -147,6 +165,7 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     return {
         "late_ms": late,
         "idle_ms": idle,
+        "collection_ms": collection_ms,
         "cpu": used[0] / wall,
         "recorder_cpu": used[1] / wall,
         "uss_before": before.uss,

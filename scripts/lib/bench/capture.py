@@ -256,6 +256,7 @@ def main(words: Sequence[str] | None = None) -> None:
             print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before;")
             apart = told["recorder_uss"] / 1e6
             print(f"the recording process: {told['recorder_cpu']:.2f} cores, {apart:.0f} MB.")
+            print(f"Longest garbage collection: {told['collection_ms']:.1f} ms.")
             figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = late[1:]
             figures["undeclared_lost"] += at_home.lost_undeclared + at_home.damaged  # type: ignore[operator]
         head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")

@@ -107,7 +107,7 @@ async def test_a_button_that_is_not_heard_is_told_after_a_while(
     plain = room(house, camera, panic=None)
     async with running(house, room(house, camera)) as witness:
         notified: list[str] = []
-        witness.subscribe(notified.append)
+        witness.changes.subscribe(notified.append)
         await until(lambda: witness.cameras.state("c1").listening)
         await camera.fault("refuse_events")
         camera.signals.lose()

@@ -24,7 +24,8 @@ S = MeetingState
 async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: House) -> None:
     witness = await house.started(house.room(camera.source()))
     seen: list[str] = []
-    leave = witness.subscribe(lambda room: seen.append(witness.status(room).state))
+    leave = witness.changes.subscribe(lambda room: seen.append(witness.status(room).state))
+    await witness.changes.told()  # Of the room that was configured.
     await witness.reconcile("r1", [booking(1, 5)])
     assert witness.status("r1").state is S.PREFLIGHT
     await until(lambda: witness.status("r1").recording)
@@ -54,7 +55,7 @@ async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: Hous
     beside.close()
     leave()
     await witness.stop()
-    wanted = ["preflight", "recording", "review", "idle"]
+    wanted = ["idle", "preflight", "recording", "review", "idle"]
     assert [s for i, s in enumerate(seen) if i == 0 or seen[i - 1] != s] == wanted
     kinds = house.log()
     for kind in ("meeting_planned", "start", "recording_begun", "end", "erasure_begun", "erased"):
