@@ -51,6 +51,7 @@ class Faults:
     say_goodbye: bool = False
     refuse_metadata: bool = False
     refuse_sound: bool = False
+    mute: bool = False
     shuffle: int = 0
     strangers: bool = False
     refuse_events: bool = False

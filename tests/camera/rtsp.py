@@ -217,6 +217,7 @@ class Session:
             faults.stall
             or self.leave is None
             or (faults.no_keyframes and unit.key is True and unit.kind == "video")
+            or (faults.mute and unit.kind == "audio")
         ):
             return
         if faults.garbage:

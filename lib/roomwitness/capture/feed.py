@@ -19,8 +19,8 @@ class Feed:
     """Between one stream and where it goes; ``going(now)`` is called about once a second.
 
     It goes to a segmenter, or only into the memory of a pre-roll until ``record`` gives one.
-    ``last_bytes``, ``last_picture`` and ``last_key`` are in the event loop's time, 0 until there
-    was one.
+    ``last_bytes``, ``last_picture``, ``last_sound`` and ``last_key`` are in the event loop's time,
+    0 until there was one.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Feed:
         self._arrived = 0
         self.last_bytes = 0.0
         self.last_picture = 0.0
+        self.last_sound = 0.0
         self.last_key = 0.0
         stream.picture, stream.sound = self._picture, self._sound
         stream.metadata = self._metadata
@@ -49,6 +50,11 @@ class Feed:
         if self._stream.arrived != self._arrived:
             self._arrived = self._stream.arrived
             self.last_bytes = self._loop.time()
+
+    def silent(self, since: float, seconds: float) -> bool:
+        """Whether sound is set up, and none came for so long, or since then."""
+        late = self._loop.time() - max(since, self.last_sound) > seconds
+        return late and self._stream.audio_track is not None
 
     def record(self, segmenter: Segmenter, before: Run | None) -> None:
         """From now on into this segmenter, first what was in memory ``before``.
@@ -88,8 +94,9 @@ class Feed:
         if sounds is None or pictures is None or self._broken:
             return
         now = self._clock()
+        self.last_sound = self._loop.time()
         if isinstance(to, PreRoll):
-            to.sound(time, data, sounds, pictures, now, self._loop.time())
+            to.sound(time, data, sounds, pictures, now, self.last_sound)
         else:
             self._guard(lambda: to.sound(time, data, sounds, pictures, now))
 

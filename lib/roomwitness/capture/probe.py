@@ -12,6 +12,7 @@ from .source import StreamSource, Transport
 from .stream import Stream
 
 _LOOK_EVERY_S = 0.1
+_SOUND_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class StreamInfo:
 
     ``keyframe`` is one picture in Annex B form (ITU-T H.264 and H.265, B), ``decoder`` FFmpeg's
     name of what decodes it. ``sound_refused`` is a sound's codec that we cannot record;
-    ``sound_withheld`` says that the camera offers a sound that is wanted, and refuses it.
+    ``sound_withheld`` says that the camera offers a sound that is wanted, and refuses it;
+    ``sound_silent``, that it was wanted and did not come.
     ``clock_offset_s`` is the camera's wall clock minus ours by its sender report, None without one.
     ``transport`` is how it came, never ``AUTOMATIC``.
     """
@@ -35,6 +37,7 @@ class StreamInfo:
     keyframe: bytes = field(repr=False)
     transport: Transport = Transport.TCP
     sound_withheld: bool = False
+    sound_silent: bool = False
 
     @property
     def has_audio(self) -> bool:
@@ -43,7 +46,8 @@ class StreamInfo:
 
 
 async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float = 0.0) -> StreamInfo:
-    """Play until the first keyframe, and ``report_s`` seconds longer for a sender report.
+    """Play until the first keyframe, then for seconds at most: ``report_s`` for a sender report,
+    and a few for a sound that is wanted.
 
     Raises:
         CaptureError: unreachable, refused, unsupported, silent, or without keyframes.
@@ -56,7 +60,8 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
         if unit.key and not found.done():
             found.set_result(unit)
 
-    stream.picture = picture
+    heard = asyncio.Event()
+    stream.picture, stream.sound = picture, lambda _time, _data: heard.set()
     try:
         offer = await stream.open()
         sound = offer.audio if source.audio else None  # None is asked for that is not wanted.
@@ -72,6 +77,7 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
             raise StreamNoKeyframe if stream.packets else StreamStalled
         unit = found.result()
         offset = await _clock_offset(stream, client.ended, report_s)
+        silent = stream.audio_track is not None and not await _within(_SOUND_S, heard)
         transport = stream.transport or Transport.TCP
     finally:
         await stream.close()
@@ -89,7 +95,16 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
         _annex_b(unit, unit.format),
         transport,
         given.sound_withheld,
+        silent,
     )
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 async def _clock_offset(

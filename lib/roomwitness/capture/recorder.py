@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
@@ -44,7 +44,8 @@ _AGE_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds: until a request counts as failed, bytes or pictures as missing, keyframes as never.
+    """Seconds: until a request counts as failed, bytes, pictures or sound as missing, keyframes as
+    never. Without sound the picture goes on.
 
     ``retries`` are the waits before each next connection, the last one repeating; without them
     they grow by ``backoff.delay``, or ``backoff.refused`` where it was the password.
@@ -53,6 +54,7 @@ class Timeouts:
     request: float = 5.0
     bytes: float = 4.0
     picture: float = 5.0
+    sound: float = 10.0
     first_keyframe: float = 10.0
     next_keyframe: float = 60.0
     retries: tuple[float, ...] = ()
@@ -371,5 +373,12 @@ class Recorder:
                 limit = times.next_keyframe if feed.last_key else times.first_keyframe
                 if now - max(began, feed.last_key) > limit:
                     return StreamNoKeyframe()
+                self._listened(silent=feed.silent(began, times.sound))
         finally:
             stop.cancel()
+
+    def _listened(self, *, silent: bool) -> None:
+        before = self._status.sound_missing
+        now: Literal["sound_silent"] | None = "sound_silent" if silent else None
+        if before in {None, "sound_silent"} and before != now:
+            self._report(sound_missing=now)

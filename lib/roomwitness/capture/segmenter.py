@@ -11,6 +11,7 @@ from .codecs.metadata import ENCODING as METADATA_ENCODING
 from .coverage import Coverage
 from .errors import StreamProtocolError
 from .gaps import OpenGaps
+from .hearing import Hearing
 from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, Sample
 from .order import Order
@@ -82,7 +83,7 @@ class Segmenter:
         self._knot: tuple[int, datetime] | None = None
         self._sound_epoch = 0
         self._sounds_lost_seen = 0
-        self._last_sound: int | None = None
+        self._hearing = Hearing()
         self._metadata_lost = 0
         self._flushed: datetime | None = None
         self._lost_seen = 0
@@ -104,7 +105,8 @@ class Segmenter:
                 self._coverage.anew()
                 current = None
             timeline.restart(unit.time, now, track.epoch)
-            self._knot = self._last_sound = None
+            self._knot = None
+            self._hearing.restart()
             self._order.anew()
         timeline.observe(unit.time, now, track.report)
         if track.lost > self._lost_seen:
@@ -170,7 +172,8 @@ class Segmenter:
             current.sound_first = (time, max(after, lead))
         first, lead = current.sound_first
         at = time - first + lead
-        self._hear(current, current.first + at * VIDEO_TIMESCALE // track.clock_rate, lost)
+        shown = current.first + at * VIDEO_TIMESCALE // track.clock_rate
+        self._hearing.heard(current.gaps, current.first, shown, lost)
         current.sounds.append(Sample(at, (data,), len(data)))
         current.pending += len(data)
         if current.pending > 2 * _FRAGMENT_BYTES or len(current.sounds) > 4 * _FRAGMENT_SAMPLES:
@@ -241,13 +244,6 @@ class Segmenter:
         timeline = self._timeline
         return (timeline.heard(time) - timeline.wall(current.first)).total_seconds()
 
-    def _hear(self, current: _Open, time: int, lost: int) -> None:
-        """Note a sound at the pictures' ``time``, before which packets may be missing."""
-        if lost:
-            before = current.first if self._last_sound is None else self._last_sound
-            current.gaps.declare(min(before, time), time, GapCause.SOUND_LOSS, lost)
-        self._last_sound = time
-
     def _by_reports(self, time: int, track: Track, pictures: Track) -> datetime | None:
         """Our wall clock at another track's media time, by the sender reports of both."""
         current, wall = self._open, track.wall(time)
@@ -282,12 +278,14 @@ class Segmenter:
         limit = max(_SILENCE_TICKS, 2 * duration) if known else 2 * _SILENCE_TICKS
         if unit.time - usual > limit:
             current.gaps.declare(usual, unit.time, GapCause.STALLED)
+            self._hearing.pictures_resumed(unit.time)
 
     def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""
         start = self._order.complete
         self._order.lost()
         current.gaps.declare(start, unit.time, GapCause.PACKET_LOSS, lost)
+        self._hearing.pictures_resumed(unit.time)
         if not unit.key:
             self._damaged_from(current, max(start, unit.time))
 
@@ -318,6 +316,8 @@ class Segmenter:
         for piece in pieces:
             current.out.write(piece)
         self._damaged_until(current, end)
+        if self._sound is not None:
+            self._hearing.look(current.gaps, current.first, end)
         current.out.flush()
         if current.metadata is not None:
             current.metadata.flush()
@@ -337,6 +337,7 @@ class Segmenter:
             mended = self._coverage.mended(start)
         stop = max(start, self._timeline.wall(end))
         self._damaged_until(current, end)
+        self._hearing.sealed(current.gaps, end)
         mended += current.gaps.sealed(start, end, stop)
         current.out.close(
             start=start,

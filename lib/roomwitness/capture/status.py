@@ -13,13 +13,13 @@ class CaptureStatus:
 
     ``sound_refused`` is the codec of a wanted sound that we cannot record: the picture goes on.
     ``sound_missing`` is the key of another problem with it: the camera offers none
-    (``sound_missing``), or refuses it (``sound_withheld``).
+    (``sound_missing``), refuses it (``sound_withheld``), or sends none of it (``sound_silent``).
     """
 
     state: Literal["connecting", "recording", "watching", "failed"]
     error_key: str | None = None
     sound_refused: str | None = None
-    sound_missing: Literal["sound_missing", "sound_withheld"] | None = None
+    sound_missing: Literal["sound_missing", "sound_withheld", "sound_silent"] | None = None
     frames: int = 0
     bytes: int = 0
     last_frame: datetime | None = None

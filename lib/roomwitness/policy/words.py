@@ -45,6 +45,7 @@ class GapCause(StrEnum):
     PACKET_LOSS = "packet_loss"
     DAMAGED = "damaged"  # Pictures are there, but refer to lost ones.
     SOUND_LOSS = "sound_loss"
+    SOUND_STALLED = "sound_stalled"  # Pictures are there.
     NO_KEYFRAME = "no_keyframe"
     PROTOCOL_ERROR = "protocol_error"
     STREAM_CHANGED = "stream_changed"

@@ -32,6 +32,8 @@ def without_sound(info: StreamInfo, *, wanted: bool) -> tuple[str, dict[str, str
         return "sound_withheld", {}
     if info.sound_refused:
         return "sound_unsupported", {"codec": info.sound_refused}
+    if info.sound_silent:
+        return "sound_silent", {}
     return None if info.has_audio else ("sound_missing", {})
 
 

@@ -13,6 +13,8 @@ from roomwitness.capture.timeline import ClockEvent
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
+_SOUND_ONLY = {GapCause.SOUND_LOSS, GapCause.SOUND_STALLED}
+
 
 class SinkFailed(WitnessError):
     key = "vault_full"
@@ -110,7 +112,7 @@ class MemorySink:
     def uncovered(self, start: datetime, end: datetime) -> timedelta:
         """How much of the time neither a segment nor a gap accounts for."""
         spans = [(s.facts.get("start", s.start), s.end) for s in self.closed]
-        spans += [(a, b) for a, b, _, _ in self.gaps]
+        spans += [(a, b) for a, b, cause, _ in self.gaps if cause not in _SOUND_ONLY]
         missing, at = timedelta(0), start
         for begin, stop in sorted(spans):
             missing += max(timedelta(0), min(begin, end) - at)

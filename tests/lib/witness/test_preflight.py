@@ -251,6 +251,18 @@ async def test_sound_that_is_wanted_must_be_there(rounds: Rounds) -> None:
         assert await rounds.another() == []
 
 
+async def test_a_sound_that_does_not_come_is_told_before_the_meeting(rounds: Rounds) -> None:
+    async with Camera(CameraConfig(width=160, height=96, gop=5)) as camera:
+        await camera.fault("mute")
+        rounds.begin(camera.source(audio=True))
+        assert await rounds.another() == ["sound_silent"]
+        rounds.begin(camera.source(audio=False))
+        assert await rounds.another() == []
+        await camera.fault("mute", False)
+        rounds.begin(camera.source(audio=True))
+        assert await rounds.another() == []
+
+
 async def test_a_sound_that_is_refused_or_not_recorded_is_told_before_the_meeting(
     rounds: Rounds,
 ) -> None:
