@@ -1,8 +1,8 @@
 """A real Home Assistant with the integration: ``python -m bench._home``, told by JSON.
 
 Home Assistant's own bootstrap in an empty configuration folder; rooms of four cameras are started
-by the integration's action. A timer in Home Assistant's loop notes by how much it is late: before
-the recordings (``idle_ms``), and while they run (``late_ms``).
+by the integration's action. A timer in Home Assistant's loop notes by how much it is late, phase by
+phase (``PHASES``).
 """
 
 import asyncio
@@ -37,15 +37,30 @@ _LEGAL = (
 )
 
 
-async def _late(seconds: float) -> list[float]:
-    """How late each tick was, in ms."""
-    loop = asyncio.get_running_loop()
-    found: list[float] = []
-    until = loop.time() + seconds
-    while (due := loop.time() + _TICK_S) < until:
-        await asyncio.sleep(_TICK_S)
-        found.append((loop.time() - due) * 1000)
-    return found
+# Before any recording; while all begin; while all record; while all are ended and sealed.
+PHASES = "idle", "starting", "recording", "ending"
+
+
+class _Lateness:
+    """How late each tick of a timer in the event loop was, in ms, in each phase."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        self.phase: str | None = "idle"  # None: the bench itself is in the way.
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due, phase = loop.time() + _TICK_S, self.phase
+            await asyncio.sleep(_TICK_S)
+            if phase is not None and self.phase is not None:
+                self.ms[phase].append((loop.time() - due) * 1000)
+
+    async def stop(self) -> None:
+        """Note no more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
 
 class _Collections:
@@ -136,24 +151,29 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     )
     await hass.config_entries.async_add(entry)
     await hass.async_block_till_done()
-    idle = await _late(min(10.0, told["seconds"]))
     before = process.memory_full_info()
+    lateness = _Lateness()
+    await asyncio.sleep(min(10.0, told["seconds"]))
     registry = er.async_get(hass)
     switches = [
         e.entity_id
         for e in er.async_entries_for_config_entry(registry, entry.entry_id)
         if e.domain == "switch"
     ]
+    lateness.phase = "starting"
     await hass.services.async_call("switch", "turn_on", {"entity_id": switches}, blocking=True)
     async with asyncio.timeout(60):
         while _frames(entry) < told["streams"]:  # noqa: ASYNC110 (another thread counts)
             await asyncio.sleep(0.1)
     await asyncio.sleep(2)
+    lateness.phase = None
     (recorder,) = process.children()  # It may be started only once: nothing is lost.
     both = process, recorder
     begun, wall = [_cpu(p) for p in both], time.monotonic()
     collections = _Collections()
-    late = await _late(told["seconds"])
+    lateness.phase = "recording"
+    await asyncio.sleep(told["seconds"])
+    lateness.phase = None
     collection_ms = collections.longest_ms
     used, wall = [_cpu(p) - b for p, b in zip(both, begun, strict=True)], time.monotonic() - wall
     memory = process.memory_full_info()
@@ -161,10 +181,13 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     vault = entry.runtime_data.witness._vault
     ids = [r.id for m in entry.runtime_data.witness._sessions.meetings for r in vault.recordings(m)]
     ended = datetime.now(UTC).timestamp()
+    await asyncio.sleep(1)
+    lateness.phase = "ending"
+    await hass.services.async_call("switch", "turn_off", {"entity_id": switches}, blocking=True)
+    await lateness.stop()
     await hass.async_stop()
     return {
-        "late_ms": late,
-        "idle_ms": idle,
+        "late_ms": lateness.ms,
         "collection_ms": collection_ms,
         "cpu": used[0] / wall,
         "recorder_cpu": used[1] / wall,

@@ -248,16 +248,19 @@ def main(words: Sequence[str] | None = None) -> None:
         if not options.no_home:
             told, at_home = _home(url, film, n, seconds, root / "home")
             accounts.append(("in Home Assistant", at_home))
-            idle, late = _percentiles(told["idle_ms"]), _percentiles(told["late_ms"])
+            late = {phase: _percentiles(ms) for phase, ms in told["late_ms"].items()}
             head = ("Home Assistant's loop, late by ms", "p50", "p99", "max")
-            rows = [("before recording", *idle), (f"recording {n}", *late)]
+            rows = [(phase, *found) for phase, found in late.items()]
             _report.table("A 5 ms timer in Home Assistant's event loop", head, rows)
             grown = (told["uss"] - told["uss_before"]) / 1e6
             print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before;")
             apart = told["recorder_uss"] / 1e6
             print(f"the recording process: {told['recorder_cpu']:.2f} cores, {apart:.0f} MB.")
             print(f"Longest garbage collection: {told['collection_ms']:.1f} ms.")
-            figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = late[1:]
+            _, p99, worst = late["recording"]
+            figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = p99, worst
+            figures["loop_blocked_start_ms"] = late["starting"][2]
+            figures["loop_blocked_end_ms"] = late["ending"][2]
             figures["undeclared_lost"] += at_home.lost_undeclared + at_home.damaged  # type: ignore[operator]
         head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")
         rows = [
