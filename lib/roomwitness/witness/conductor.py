@@ -146,7 +146,7 @@ class Witness(Answers):
     def _open(self, now: datetime) -> None:
         self._vault.open()
         self._ledger.open(now)
-        self._ledger.recovered(self._vault.recover(), now)
+        self._ledger.recordings.recovered(self._vault.recover(), now)
         self.keys.open(now)
         self.people.open(now)
         for meeting_id in self._vault.lost_keys():

@@ -9,7 +9,6 @@ All methods block on disk: the conductor calls them in its one worker thread.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from roomwitness.custody import (
 )
 from roomwitness.custody.checkpoints import due
 from roomwitness.policy.meeting import Event, advance
-from roomwitness.policy.words import RUNNING, GapCause, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Gap, Receipt, Recording, Recovered, Vault, rates
+from roomwitness.policy.words import RUNNING, Meeting, MeetingState, RoomPolicy
+from roomwitness.vault import Receipt, Vault
 from roomwitness.vault.errors import VaultFull, VaultUnwritable
 
 from .agreement import differences
-from .entries import KEPT_AT, bound_fields, clock_fields, hold_fields, kind_of
+from .entries import KEPT_AT, hold_fields, kind_of
+from .recordings import Recordings
 from .replay import replayed, unread
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
@@ -38,17 +38,6 @@ _REMEMBER = timedelta(days=2)
 _LONGEST = timedelta(days=7)
 # A copy of the folders that did not end after this time was given up.
 _LONGEST_COPY = timedelta(hours=12)
-# A tail shorter than this is a picture that was on its way.
-_A_PICTURE = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a camera records to; until media comes, ``cause`` is why there is none ``since``."""
-
-    recording: Recording
-    since: datetime
-    cause: GapCause
 
 
 class Ledger:
@@ -64,11 +53,10 @@ class Ledger:
         self._held_since: datetime | None = None
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
+        self.recordings = Recordings(vault, self.note)
         # Meetings with a logged change of a hold that store and keys may not have yet.
         self._behind: set[str] = set()
         self.rolled_back = False
-        # Meetings that do not run, with a recording whose end is not logged yet.
-        self.unended: set[str] = set()
         self.last_receipt: dict[str, Receipt] = {}
         # Names of logs that were set aside because they did not verify.
         self.tampered: tuple[str, ...] = ()
@@ -95,8 +83,7 @@ class Ledger:
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
         self._carry_out(late, now)
-        over = {m.id for m in self.meetings if m.state not in RUNNING}
-        self.unended = {r.meeting_id for r in self._vault.open_recordings()} & over
+        self.recordings.open(m.id for m in self.meetings if m.state not in RUNNING)
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
 
@@ -299,87 +286,6 @@ class Ledger:
         """The meeting is erased, in the store too (see erasures.py): only its receipt remains."""
         self._remember(after, now)
         self.last_receipt[after.room_id] = receipt
-
-    def recording(
-        self, meeting: Meeting, camera_id: str, now: datetime, kept_since: datetime | None = None
-    ) -> Place:
-        """The meeting's recording of that camera: the open one after a restart, else a new one.
-
-        ``kept_since`` is when its pre-roll began, if a threat keeps that.
-
-        An open recording whose key was lost is ended: nobody could read what would follow.
-        """
-        for recording in self._vault.recordings(meeting.id):
-            if recording.camera_id == camera_id and recording.ended is None:
-                if self._vault.has_key(recording.id):
-                    # A recording process may have died.
-                    self.recovered(self._vault.make_whole(recording.id), now)
-                    # Not after now: our clock may have been set back.
-                    until = min(now, self._vault.covered_until(recording.id))
-                    return Place(recording, until, GapCause.RESTART)
-                self._end_recording(recording, now)
-        start = now if kept_since is None else min(now, kept_since)
-        recording = self._vault.begin_recording(meeting.id, camera_id, start)
-        fields = {"meeting": meeting.id, "recording": recording.id}
-        if kept_since is None:
-            self.note("recording_begun", now, **fields)
-        else:
-            before = round((now - start).total_seconds(), 3)
-            self.note("recording_begun", now, **fields, pre_roll_s=before)
-        if meeting.held:
-            self._vault.hold_meeting(meeting.id)
-        return Place(recording, start, GapCause.CONNECTING)
-
-    def end_recordings(self, meeting: Meeting, now: datetime) -> None:
-        """Close what is still open; what neither segment nor gap covers is declared.
-
-        Raises:
-            LogUnwritable, VaultUnwritable, VaultFull: ``unended`` has the meeting; try again.
-        """
-        self.unended.add(meeting.id)
-        for recording in self._vault.recordings(meeting.id):
-            if recording.ended is None:
-                self._end_recording(recording, meeting.ended or now)
-        self.unended.discard(meeting.id)
-
-    def recovered(self, found: Sequence[Recovered], now: datetime) -> None:
-        """Log the segments that were made whole, and anew what recordings that had ended have."""
-        for each in found:
-            fields = {"recording": each.recording_id, "segment": each.segment_id}
-            self.note("segment_recovered", now, **fields)
-        for recording_id in sorted({each.recording_id for each in found}):
-            recording = self._vault.recording(recording_id)
-            if recording is not None and recording.ended is not None:
-                fields = {"recording": recording_id}
-                self.note("recording_amended", now, **fields, **self._sealed(recording_id))
-
-    def _sealed(self, recording_id: str) -> dict[str, str | int]:
-        """What binds a recording's files to the log (custody/sealed.py)."""
-        return bound_fields(
-            [*self._vault.segments(recording_id), *self._vault.metadata(recording_id)]
-        )
-
-    def _end_recording(self, recording: Recording, end: datetime) -> None:
-        self.recovered(self._vault.make_whole(recording.id), end)
-        until = self._vault.covered_until(recording.id)
-        if end - until > _A_PICTURE:
-            self._vault.add_gap(
-                Gap(recording_id=recording.id, start=until, end=end, cause=GapCause.RESTART)
-            )
-        segments = self._vault.segments(recording.id)
-        rates.weigh(self._vault.index, recording, end)
-        self.note(
-            "recording_ended",
-            end,
-            recording=recording.id,
-            segments=len(segments),
-            bytes=sum(s.bytes for s in segments),
-            gaps=len(self._vault.gaps(recording.id)),
-            **clock_fields(segments),
-            **self._sealed(recording.id),
-        )
-        # Only now: a recording that is listed as ended is in the log with its files.
-        self._vault.end_recording(recording.id, end)
 
     def _store(self, meeting: Meeting, now: datetime) -> None:
         # With those that are behind: the index is what the log tells of holds, or is not changed.

@@ -99,7 +99,7 @@ def recover(
         ledger.open(now)
         stack.callback(ledger.close)
         found = vault.recover()
-        ledger.recovered(found, now)
+        ledger.recordings.recovered(found, now)
         return found, vault.closed()
 
 

@@ -10,7 +10,7 @@ from roomwitness.capture.timeline import ClockEvent
 from roomwitness.recording import RecordingHost
 
 from .config import CameraConfig
-from .ledger import Place
+from .recordings import Place
 from .session import CameraSession
 from .watches import Watch
 

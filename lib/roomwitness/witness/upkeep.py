@@ -212,12 +212,12 @@ class Upkeep:
 
     async def _end_left_open(self, now: datetime) -> None:
         """Recordings whose end a kill or a full disk kept from the log."""
-        for meeting_id in sorted(self._ledger.unended - self._sessions.meetings):
+        for meeting_id in sorted(self._ledger.recordings.unended - self._sessions.meetings):
             meeting = self._ledger.get(meeting_id)
             if meeting is None:
-                self._ledger.unended.discard(meeting_id)
+                self._ledger.recordings.unended.discard(meeting_id)
             else:
-                await self.run(self._ledger.end_recordings, meeting, now)
+                await self.run(self._ledger.recordings.end, meeting, now)
 
     async def _sync_watches(self, now: datetime) -> None:
         """Idle rooms with pre-roll are watched in memory, no others; the log says when."""
@@ -256,7 +256,7 @@ class Upkeep:
         return [
             Begun(
                 camera=camera,
-                place=self._ledger.recording(
+                place=self._ledger.recordings.begin(
                     meeting, camera.id, now, self._watches.kept_since(room.id, camera.id)
                 ),
             )
@@ -291,7 +291,7 @@ class Upkeep:
         after = await self.run(self._ledger.apply, meeting, event, now, policy)
         await self._sync_sessions(now)
         if isinstance(event, events.End):
-            await self.run(self._ledger.end_recordings, after, now)
+            await self.run(self._ledger.recordings.end, after, now)
         self._notify(meeting.room_id)
         return after
 

@@ -52,7 +52,7 @@ def tries(root: Path, segments: int) -> Iterator[tuple[str, bool]]:
 def _record(vault: Vault, ledger: Ledger, name: str, segments: int) -> str:
     meeting = Meeting(id=name, room_id=name, origin="manual", planned_start=_T)
     meeting = ledger.apply(ledger.create(meeting, _T), events.Start(), _T, _POLICY)
-    recording = ledger.recording(meeting, "c", _T).recording
+    recording = ledger.recordings.begin(meeting, "c", _T).recording
     for number in range(segments):
         start = _T + timedelta(minutes=number)
         writer = vault.segment_writer(recording.id, start)
@@ -60,7 +60,7 @@ def _record(vault: Vault, ledger: Ledger, name: str, segments: int) -> str:
         writer.close(
             SegmentSummary(start=start, end=start, media_seconds=60, frames=600, lost_packets=0)
         )
-    ledger.end_recordings(ledger.apply(meeting, events.End(), _T, _POLICY), _T)
+    ledger.recordings.end(ledger.apply(meeting, events.End(), _T, _POLICY), _T)
     return recording.id
 
 

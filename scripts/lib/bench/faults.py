@@ -214,7 +214,7 @@ class _Scenario:
         step, ledger = self.step, self.ledger
         review = T + timedelta(days=30)
         hold = Hold(id="f", kind=HoldKind.LEGAL, reason="", created=T, review_date=review)
-        step(lambda: ledger.recording(meeting, "c", T))
+        step(lambda: ledger.recordings.begin(meeting, "c", T))
         held = step(lambda: ledger.apply(meeting, events.PlaceHold(hold), T, POLICY))
         self.tell("logged", "place_hold", "freed")
         self.end(held)
@@ -243,13 +243,13 @@ class _Scenario:
             lambda: ledger.apply(ledger.get(meeting.id) or meeting, events.End(), T, POLICY)
         )
         self.tell("logged", "end", meeting.id)
-        step(lambda: ledger.end_recordings(after, T))
+        step(lambda: ledger.recordings.end(after, T))
 
     def segments(self, meeting_id: str, name: str) -> None:
         """Three segments, as the recorder writes them: one that fails is let go, the next begun."""
         meeting = self.ledger.get(meeting_id)
         assert meeting is not None
-        recording = self.step(lambda: self.ledger.recording(meeting, "c", T)).recording
+        recording = self.step(lambda: self.ledger.recordings.begin(meeting, "c", T)).recording
         for number in range(3):
             start = T + timedelta(seconds=10 * number)
             try:

@@ -48,11 +48,11 @@ def made(house: House) -> House:
     for name in ("m1", "m2"):
         meeting = ledger.create(Meeting(id=name, room_id=name, origin="manual", planned_start=T), T)
         meeting = ledger.apply(meeting, events.Start(), T, POLICY)
-        recording = ledger.recording(meeting, "c", T).recording
+        recording = ledger.recordings.begin(meeting, "c", T).recording
         for number in range(3):
             write(vault, recording.id, number, f"{name} {number} ".encode() * 9000)
         write(vault, recording.id, 0, b"{}\n", metadata=True)
-        ledger.end_recordings(ledger.apply(meeting, events.End(), T, POLICY), T)
+        ledger.recordings.end(ledger.apply(meeting, events.End(), T, POLICY), T)
     ledger.close()
     vault.close()
     return house
@@ -266,7 +266,7 @@ def test_what_is_recovered_after_the_end_is_logged_anew(made: House) -> None:
     found = vault.recover()
     assert [f.recording_id for f in found] == [first.name]
     assert ledger.disagreements() == {"recording-as-logged"}
-    ledger.recovered(found, T)
+    ledger.recordings.recovered(found, T)
     assert ledger.disagreements() == frozenset()
     assert made.log_kinds()[-2:] == ["segment_recovered", "recording_amended"]
     assert read_account(custody(made)).ended[first.name].files == 5
@@ -281,21 +281,21 @@ def test_an_end_that_could_not_be_logged_is_logged_later(
     ledger = ledger_of(house, vault)
     meeting = ledger.create(Meeting(id="m", room_id="r", origin="manual", planned_start=T), T)
     meeting = ledger.apply(meeting, events.Start(), T, POLICY)
-    recording = ledger.recording(meeting, "c", T).recording
+    recording = ledger.recordings.begin(meeting, "c", T).recording
     write(vault, recording.id, 0, b"words")
     meeting = ledger.apply(meeting, events.End(), T, POLICY)
     with monkeypatch.context() as patch:
         patch.setattr(vault, "make_whole", _full)
         with pytest.raises(VaultFull):
-            ledger.end_recordings(meeting, T)
-    assert ledger.unended == {"m"}
+            ledger.recordings.end(meeting, T)
+    assert ledger.recordings.unended == {"m"}
     ledger.close()
     ledger = ledger_of(house, vault)  # As after a kill.
-    assert ledger.unended == {"m"}
-    ledger.end_recordings(meeting, T)
-    assert (ledger.unended, ledger.disagreements()) == (set(), frozenset())
+    assert ledger.recordings.unended == {"m"}
+    ledger.recordings.end(meeting, T)
+    assert (ledger.recordings.unended, ledger.disagreements()) == (set(), frozenset())
     ledger.close()
-    assert ledger_of(house, vault).unended == set()
+    assert ledger_of(house, vault).recordings.unended == set()
     vault.close()
 
 

@@ -65,7 +65,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     meeting = desk.ledger.create(Meeting(id="m", room_id="r1", origin="manual", planned_start=T), T)
     meeting = desk.ledger.apply(meeting, events.Start(), T, POLICY)
-    desk.ledger.recording(meeting, "c", T)
+    desk.ledger.recordings.begin(meeting, "c", T)
     yield desk
     desk.close()
 
@@ -79,7 +79,7 @@ def apply(desk: Desk, event: events.Event, at: datetime = T) -> Meeting:
 def again(desk: Desk) -> Desk:
     desk.close()
     fresh = Desk(desk.root)
-    fresh.ledger.recovered(fresh.vault.recover(), T)
+    fresh.ledger.recordings.recovered(fresh.vault.recover(), T)
     desk.vault, desk.ledger, desk.erasures = fresh.vault, fresh.ledger, fresh.erasures
     return desk
 
@@ -257,7 +257,7 @@ def test_a_kill_after_the_entry(desk: Desk, step: str) -> None:
 
 def stored_after(desk: Desk) -> Meeting:
     fresh = Desk(desk.root)
-    fresh.ledger.recovered(fresh.vault.recover(), T)
+    fresh.ledger.recordings.recovered(fresh.vault.recover(), T)
     desk.vault, desk.ledger, desk.erasures = fresh.vault, fresh.ledger, fresh.erasures
     return stored(desk)
 
