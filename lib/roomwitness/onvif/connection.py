@@ -195,7 +195,9 @@ class Connection:
         if not self._clock_asked:
             with contextlib.suppress(OnvifAuthFailed, OnvifFault):
                 await self.measure_clock()  # If it tells nobody its time, ours must do.
-        now = datetime.now(UTC) + timedelta(seconds=self.clock.seconds if self.clock else 0)
+        now = datetime.now(UTC)
+        with contextlib.suppress(OverflowError):  # A clock at the end of all years: ours will do.
+            now += timedelta(seconds=self.clock.seconds if self.clock else 0)
         source = self.source
         return soap.token(
             source.username or "", source.password or "", now, secrets.token_bytes(16)
@@ -212,7 +214,10 @@ class Connection:
     async def _send(
         self, address: str, action: str, data: bytes, timeout_s: float | None
     ) -> tuple[aiohttp.ClientResponse, bytes]:
-        url = URL(address, encoded=True)
+        try:
+            url = URL(address, encoded=True)
+        except ValueError:
+            raise OnvifUnreachable("no address") from None
         headers = {"Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"'}
         if self._version == "1.1":
             headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}

@@ -176,8 +176,12 @@ async def discover(
 
 
 async def _endpoint(found: Found, address: str) -> asyncio.DatagramTransport | None:
-    """A socket that asks on this interface; None if there is no such one any more."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """A socket that asks on this interface; None if there is no such one any more,
+    or the system has no socket left."""
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError:
+        return None
     try:
         sock.setblocking(False)
         sock.bind((address, 0))

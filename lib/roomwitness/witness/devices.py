@@ -7,6 +7,7 @@ wrong with it: so that what was mended is no problem any more (docs/onvif.md).
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
@@ -51,6 +52,26 @@ type Moved = Callable[[str, OnvifSource], None]
 
 
 @dataclass(frozen=True, slots=True)
+class ShownClock:
+    """A camera's clock as its device showed it: its offset, in seconds, and when that was measured.
+
+    ``at`` is monotonic seconds: our wall clock may be set meanwhile.
+    """
+
+    offset_s: float
+    error_s: float
+    at: float
+
+    def fields(self, now: float) -> dict[str, float]:
+        """What the custody log says of it (docs/custody.md)."""
+        return {
+            "onvif_clock_offset_s": round(self.offset_s, 3),
+            "onvif_clock_error_s": round(self.error_s, 3),
+            "onvif_clock_age_s": round(now - self.at, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """The last look at a camera, as it was configured then.
 
@@ -92,6 +113,7 @@ class Devices:
         self._step_s = step_s
         self.again_s = again_s
         self._seen: dict[str, _Seen] = {}
+        self._clocks: dict[str, ShownClock] = {}
         self._sought = -_SEEK_S
         self._several = asyncio.Semaphore(_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
@@ -108,7 +130,10 @@ class Devices:
 
     async def _forever(self) -> None:
         while True:
-            await self.round()
+            try:
+                await self.round()
+            except Exception as err:  # Nothing may end the watch: nobody would miss it.
+                _LOGGER.error("Unexpected %s while looking at devices", type(err).__name__)  # noqa: TRY400
             await asyncio.sleep(self._step_s)
 
     async def round(self) -> None:
@@ -116,6 +141,7 @@ class Devices:
         cameras = self._cameras()
         for camera_id in self._seen.keys() - cameras.keys():
             del self._seen[camera_id]
+            self._clocks.pop(camera_id, None)
         now, troubled = asyncio.get_running_loop().time(), self._troubled()
         due = [c for c in cameras.values() if self._due(c, now, c.id in troubled)]
         await asyncio.gather(*(self._look(camera) for camera in due))
@@ -147,7 +173,11 @@ class Devices:
         for camera in lost:
             if camera.onvif is None:
                 continue
-            there = await follow(camera.onvif, camera.device, answers)
+            try:
+                there = await follow(camera.onvif, camera.device, answers)
+            except Exception as err:  # Whoever claims to be it, the others are followed.
+                _LOGGER.error("Unexpected %s while following a device", type(err).__name__)  # noqa: TRY400
+                continue
             if there is None:
                 continue
             with contextlib.suppress(WitnessError):  # A full disk does not keep it lost.
@@ -179,6 +209,8 @@ class Devices:
             lost = True
         except OnvifError:
             pass  # Its stream may be well all the same.
+        except Exception as err:  # One camera's nonsense is no other's.
+            _LOGGER.error("Unexpected %s while looking at a device", type(err).__name__)  # noqa: TRY400
         at = asyncio.get_running_loop().time()
         self._seen[camera.id] = _Seen(camera, at, wrong, lost, refused)
         if before is None or before.wrong != wrong:
@@ -186,12 +218,23 @@ class Devices:
                 if any(c.id == camera.id for c in room.cameras):
                     self._notify(room.id)
 
-    @staticmethod
-    async def _ask(camera: CameraConfig, source: OnvifSource) -> tuple[tuple[str, str], ...]:
+    def clock_fields(self, camera_id: str) -> dict[str, float]:
+        """What the custody log says of the camera's clock at this moment; nothing if nothing is
+        known. For any thread."""
+        shown = self._clocks.get(camera_id)
+        return {} if shown is None else shown.fields(time.monotonic())
+
+    def _shown(self, camera_id: str, clock: DeviceClock | None) -> None:
+        if clock is not None:
+            offset = clock.offset
+            self._clocks[camera_id] = ShownClock(offset.seconds, offset.error, time.monotonic())
+
+    async def _ask(self, camera: CameraConfig, source: OnvifSource) -> tuple[tuple[str, str], ...]:
         async with Connection(source, cautious=True) as device:
             clock = await read_clock(device)
             if another(camera.device, await identity(device)):
                 return ((EXCHANGED, ""),)
+            self._shown(camera.id, clock)
             return wrong(clock, await own_recordings(device))
 
     def problems(self, room: RoomConfig) -> Iterator[Problem]:
@@ -222,7 +265,9 @@ class Devices:
         if camera is None or camera.onvif is None:
             return None
         async with Connection(camera.onvif, cautious=True) as device:
-            return await read_clock(device)
+            clock = await read_clock(device)
+        self._shown(camera_id, clock)
+        return clock
 
     async def set_clock(self, camera_id: str) -> DeviceClock | None:
         """Set the camera's clock to ours, and look again; gives what it shows then.
@@ -236,6 +281,7 @@ class Devices:
             return None
         async with Connection(camera.onvif, cautious=True) as device:
             clock = await set_clock(device)
+        self._shown(camera_id, clock)
         await self._look(camera)
         return clock
 

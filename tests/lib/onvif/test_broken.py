@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from roomwitness.onvif import (
     describe,
     names,
 )
+from roomwitness.onvif.clock import Offset
 from tests.camera import CameraConfig
 from tests.camera.broken import BrokenOnvif, Mistake
 
@@ -118,3 +120,16 @@ async def test_a_service_that_is_not_there_is_a_fault() -> None:
         assert device.address("http://10.0.0.1:81/e?n=1") == "http://127.0.0.1:81/e?n=1"
     with pytest.raises(OnvifUnreachable):
         await describe(OnvifSource("no such host", 80))
+
+
+async def test_a_clock_at_the_end_of_all_years_is_asked_by_ours() -> None:
+    device = Connection(OnvifSource("127.0.0.1", 80, USER, PASSWORD))
+    device._clock_asked, device.clock = True, Offset(3e11, 3e11)
+    now = datetime.now(UTC)
+    assert f"{now:%Y-%m-%dT}" in await device._security()
+
+
+async def test_a_host_that_is_none_is_not_reached() -> None:
+    async with Connection(OnvifSource("[", 80)) as device:
+        with pytest.raises(OnvifUnreachable):
+            await device.services()

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
+from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -156,6 +158,14 @@ async def test_a_flood_of_nonsense_hides_nobody() -> None:
     found = await discover(0.3, [transport.get_extra_info("sockname")])
     transport.close()
     assert "10.1.1.1" in {camera.host for camera in found}
+
+
+async def test_no_socket_left_is_nobody_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("roomwitness.onvif.discovery.socket.socket", full)
+    assert await discover(0.0, [("127.0.0.1", 9)]) == ()
 
 
 async def test_each_interface_is_asked_and_one_that_is_gone_is_left_out() -> None:

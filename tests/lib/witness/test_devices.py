@@ -1,7 +1,7 @@
 """Cameras as devices: what is wrong is told, goes when it is mended, and who moved is followed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +10,7 @@ import pytest
 from roomwitness.onvif import DeviceId, OnvifSource, OwnRecordings, discover
 from roomwitness.onvif.clock import Offset
 from roomwitness.onvif.timekeeping import DeviceClock
-from roomwitness.witness import RoomConfig
+from roomwitness.witness import CameraConfig, RoomConfig
 from roomwitness.witness.devices import CLOCK, ELSEWHERE, EXCHANGED, KEEPS, RECORDS, Devices, wrong
 from roomwitness.witness.errors import RoomBusy
 from tests.camera import Camera
@@ -191,6 +191,74 @@ async def test_it_goes_on_by_itself_and_ends(site: Site, camera: Camera) -> None
     site.devices.start()
     await until(lambda: list(site.devices.problems(site.rooms["r1"])))
     await site.devices.stop()
+    await site.devices.stop()
+
+
+async def test_one_cameras_nonsense_is_no_end_of_the_watch_of_the_others(
+    site: Site, camera: Camera, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera.onvif.house.jobs = ["Active"]
+    room = site.rooms["r1"]
+    well = room.cameras[0]
+    mad = replace(well, id="mad", onvif=replace(site.source, username="mad"))
+    site.rooms["r1"] = replace(room, cameras=(mad, well))
+    ask = Devices._ask
+
+    async def asked(
+        devices: Devices, camera: CameraConfig, source: OnvifSource
+    ) -> tuple[tuple[str, str], ...]:
+        if camera.id == "mad":
+            raise OverflowError("http://10.0.0.7/secret")
+        return await ask(devices, camera, source)
+
+    monkeypatch.setattr(Devices, "_ask", asked)
+    assert await site.round() == [RECORDS]
+    assert "Unexpected OverflowError" in caplog.text
+    assert "10.0.0.7" not in caplog.text
+
+
+async def test_whoever_answers_for_one_camera_does_not_keep_another_lost(
+    site: Site, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = site.source
+    room = site.rooms["r1"]
+    lost = replace(room.cameras[0], onvif=replace(there, port=free_port()))
+    first = replace(lost, id="c0", onvif=replace(there, port=free_port(), username="mad"))
+    site.rooms["r1"] = replace(room, cameras=(first, lost))
+    followed: list[str] = []
+    site.devices.moved = lambda camera_id, _there: followed.append(camera_id)
+
+    async def follow(source: OnvifSource, _known: object, _answers: object) -> OnvifSource:
+        if source.username == "mad":
+            raise OverflowError
+        return there
+
+    async def nobody() -> tuple[()]:
+        return ()
+
+    site.devices.find = nobody
+    monkeypatch.setattr("roomwitness.witness.devices.follow", follow)
+    await site.round()
+    assert followed == ["c1"]
+
+
+async def test_the_watch_outlives_what_nobody_thought_of(
+    site: Site, camera: Camera, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera.onvif.house.jobs = ["Active"]
+    rooms, broken = site.rooms, [True]
+
+    def failing() -> Mapping[str, RoomConfig]:
+        if broken.pop(0) if broken else False:
+            raise ZeroDivisionError
+        return rooms
+
+    site.devices = Devices(
+        failing, site.told.append, lambda: site.troubled, site.note, step_s=0.01, again_s=0.0
+    )
+    site.devices.start()
+    await until(lambda: list(site.devices.problems(rooms["r1"])))
+    assert "Unexpected ZeroDivisionError" in caplog.text
     await site.devices.stop()
 
 
