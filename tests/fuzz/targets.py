@@ -13,7 +13,9 @@ from types import FunctionType, ModuleType
 from unittest import mock
 
 from roomwitness.auth import Authorizer, choose
-from roomwitness.capture import sdp
+from roomwitness.capture import messages, sdp
+from roomwitness.capture import transport as transports
+from roomwitness.capture import tunnel as tunnels
 from roomwitness.capture.codecs import (
     AccessUnit,
     aac,
@@ -39,11 +41,13 @@ from roomwitness.capture.source import StreamSource
 from roomwitness.capture.stream import Stream, choose_media
 from roomwitness.capture.transport import RtspTransport
 from roomwitness.policy.words import GapCause
+from tests.fuzz.ways import Way, new_tunnel, ways_of_tunnel
 from tests.lib.capture.memory import MemorySink
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 # With the bounds below nothing needs more; without a bound a few repetitions go over it.
 HELD = 64 << 10
+_UNSENT = 1024
 _AGAIN = 40
 _BOUNDS = {
     "MAX_UNIT_BYTES": 8192, "MAX_UNIT_PIECES": 512, "MAX_SOUND_BYTES": 4096, "_MAX_PIECES": 256,
@@ -112,6 +116,40 @@ class _Reader:
 _loop = asyncio.new_event_loop()
 
 
+def tunnel(data: bytes) -> None:
+    """What a web server says on both connections of a tunnel, again and again."""
+    pieces = list(_Reader(data).pieces())
+
+    async def run(ways: list[Way]) -> None:
+        found, transport = new_tunnel()
+        opening = asyncio.ensure_future(found.open())
+        for _ in range(_AGAIN):
+            for flags, piece in pieces:
+                await asyncio.sleep(0)
+                if transport.ended.done() or (opening.done() and opening.exception()):
+                    break
+                way = ways[0] if flags & 1 else ways[-1]
+                way.feed(piece)
+                if flags & 2:
+                    way.end()
+        await asyncio.sleep(0)
+        kept = [way.protocol for way in ways if isinstance(way.protocol, tunnels._Answer)]
+        assert sum(len(answer._data) for answer in kept) <= messages.MAX_HEAD + len(data)
+        assert len(found._later) <= tunnels._MOST_LATER
+        assert all(way.unsent <= _UNSENT + 1024 for way in ways)  # Its own head, and one answer.
+        found.abort()
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert opening.cancelled() or isinstance(opening.exception(), CaptureError | None)
+
+    with (
+        ways_of_tunnel() as ways,
+        mock.patch.object(tunnels, "_GRACE_S", 0.0),
+        mock.patch.object(transports, "MAX_UNSENT", _UNSENT),
+    ):
+        _loop.run_until_complete(run(ways))
+
+
 def rtsp(data: bytes) -> None:
     """What a server sends, in pieces of any size, before and after there are channels."""
     reader = _Reader(data)
@@ -125,6 +163,7 @@ def rtsp(data: bytes) -> None:
             assert 0 <= start <= end <= len(view)
 
         transport = RtspTransport(packet)
+        way = Way(transport)
         if reader.byte() & 1:
             transport.plausible = lambda channel, second: channel < 4 and second & 0x7F in (96, 72)
         step = reader.byte() or 256
@@ -141,11 +180,13 @@ def rtsp(data: bytes) -> None:
                 transport.hurry()
         assert got <= len(rest)
         assert held(transport._stray) + len(transport._rest) <= len(rest)
+        assert way.unsent <= _UNSENT + 64  # One answer goes over it at most.
         transport.take_stray()
         if transport.ended.done():
             assert isinstance(transport.ended.result(), CaptureError)
 
-    _loop.run_until_complete(run())
+    with mock.patch.object(transports, "MAX_UNSENT", _UNSENT):
+        _loop.run_until_complete(run())
 
 
 def describe(data: bytes) -> None:
@@ -314,6 +355,7 @@ def stream(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     "rtsp": rtsp,
+    "tunnel": tunnel,
     "sdp": describe,
     "auth": auth,
     "rtp": rtp,

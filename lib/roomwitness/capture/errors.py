@@ -27,6 +27,10 @@ class CameraAuthFailed(CaptureError):
     cause = GapCause.CAMERA_AUTH
 
 
+class CameraForbidden(CameraAuthFailed):
+    """It knows us, perhaps, and refuses all the same (403): rights, sessions, or it starts."""
+
+
 class StreamNotFound(CaptureError):
     """The camera has no stream at this address."""
 

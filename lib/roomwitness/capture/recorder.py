@@ -17,6 +17,7 @@ from .codecs import SoundFormat
 from .coverage import Coverage
 from .errors import (
     CameraAuthFailed,
+    CameraForbidden,
     CaptureError,
     StreamMoved,
     StreamNoKeyframe,
@@ -26,6 +27,7 @@ from .errors import (
 )
 from .feed import Feed
 from .hostclock import HostClock
+from .patience import Patience
 from .preroll import PreRoll, Run
 from .redirect import MAX_REDIRECTS
 from .rtsp import RtspClient
@@ -95,6 +97,7 @@ class Recorder:
         self._source = source
         self._away: StreamSource | None = None
         self._refusals = 0
+        self._patience = Patience()
         self._sink = sink
         self._segment_seconds = segment_seconds
         self._clock = clock or HostClock()
@@ -130,6 +133,7 @@ class Recorder:
 
     def _changed(self, source: StreamSource) -> None:
         self._source, self._away, self._refusals = source, None, 0
+        self._patience = Patience()
         self._wake.set()
 
     async def record(
@@ -195,13 +199,18 @@ class Recorder:
             ageing.cancel()
 
     async def _run(self) -> None:
-        failures = 0
+        failures, time = 0, asyncio.get_running_loop().time
         while not self._stop.is_set():
             last, tried, refused = self._status.last_frame, self._source, False
+            patience = self._patience
             try:
                 await self._record()
             except CaptureError as err:
-                refused = isinstance(err, CameraAuthFailed)
+                if self._status.last_frame != last:
+                    patience.let_in(time())
+                if isinstance(err, CameraAuthFailed):
+                    forbidden = isinstance(err, CameraForbidden)
+                    refused = not patience.lasts(time(), forbidden=forbidden)
                 self._failed(err.key, err.cause)
             except WitnessError as err:
                 self._failed(err.key, GapCause.DISK_FULL)

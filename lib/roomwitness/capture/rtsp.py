@@ -11,6 +11,7 @@ from roomwitness.errors import WitnessError
 from . import sdp, tls, tunnel
 from .errors import (
     CameraAuthFailed,
+    CameraForbidden,
     CameraUnreachable,
     CaptureError,
     ConnectionLost,
@@ -35,7 +36,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 
 _FAILED: dict[int, type[CaptureError]] = {
     401: CameraAuthFailed,
-    403: CameraAuthFailed,
+    403: CameraForbidden,
     404: StreamNotFound,
     410: StreamNotFound,
     415: StreamUnsupported,

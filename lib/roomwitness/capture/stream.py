@@ -13,7 +13,7 @@ from .carrier import Carrier
 from .codecs import AccessUnit, SoundCodec, VideoCodec, shown_name, sound_codec, video_codec
 from .codecs.metadata import MetadataDepacketizer, offered
 from .errors import (
-    CameraAuthFailed,
+    CameraForbidden,
     CameraUnreachable,
     CaptureError,
     ConnectionLost,
@@ -29,7 +29,6 @@ from .source import StreamSource, Transport
 
 # The first packets are read as they come: clocks begin with them.
 _CALM_S = 2.0
-_FORBIDDEN = 403
 _REPORTS = range(200, 208)  # RTCP packet types (RFC 3550, 12.1; RFC 4585, 3611).
 
 
@@ -172,9 +171,7 @@ class Stream:
         """
         try:
             self._routes[await carrier.set_up(media, channel)] = track
-        except CameraAuthFailed as err:
-            if err.placeholders.get("status") != str(_FORBIDDEN):
-                raise
+        except CameraForbidden:
             return False  # The same user may see, but not hear.
         except CameraUnreachable, StreamNotFound, StreamUnsupported, StreamProtocolError:
             return False  # Without any answer too: whether it is gone, PLAY will tell.

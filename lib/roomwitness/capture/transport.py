@@ -22,6 +22,9 @@ _DOLLAR = 0x24
 _MAX_GARBAGE = 1 << 16
 _PLACE = re.compile(rb"\$|rtsp/1\.\d +\d{3}", re.IGNORECASE)
 _PLACE_BYTES = 16
+# Written and not sent: more than any conversation needs.
+MAX_UNSENT = 1 << 16
+_MAX_CSEQ = 18
 
 type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
@@ -150,14 +153,14 @@ class RtspTransport(asyncio.BufferedProtocol):
         """Send a request and wait for its response.
 
         Raises:
-            CaptureError: the connection ended first.
+            CaptureError: the connection ended first, or its other side takes nothing.
         """
         if self.ended.done() or self._transport is None:
             raise ConnectionLost
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[cseq] = future
-        self._transport.write(request)
         try:
+            self._write(request)
             return await future
         finally:
             self._waiting.pop(cseq, None)
@@ -253,13 +256,20 @@ class RtspTransport(asyncio.BufferedProtocol):
     def _asked(self, request: messages.Head) -> None:
         """A server's own request (RFC 2326, 10)."""
         answer = _ANSWERS.get(request.method or "", "501 Not Implemented")
-        if self._transport is not None:
-            text = f"RTSP/1.0 {answer}\r\nCSeq: {request.cseq or 0}\r\n\r\n"
-            self._transport.write(text.encode())
+        cseq = request.cseq if request.cseq and len(request.cseq) <= _MAX_CSEQ else "0"
+        self._write(f"RTSP/1.0 {answer}\r\nCSeq: {cseq}\r\n\r\n".encode())
         if request.method == "REDIRECT":
             raise StreamMoved(dict(request.headers).get("location", ""))
         if request.method == "TEARDOWN":
             raise ConnectionLost
+
+    def _write(self, data: bytes) -> None:
+        """Send something, unless the other side has not taken what it was sent before."""
+        if self._transport is None or self.ended.done():
+            return
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+            raise StreamProtocolError("it takes nothing that it is sent")
+        self._transport.write(data)
 
     def hurry(self) -> None:
         """A body that is shorter than announced, and does not grow: take it as it is."""

@@ -7,6 +7,7 @@ belong together. Where the server ends the POST, the next request opens another.
 
 import asyncio
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
@@ -15,7 +16,14 @@ from urllib.parse import urlsplit
 from roomwitness.auth import Authorizer, choose
 
 from . import messages, tls
-from .errors import CameraAuthFailed, CaptureError, ConnectionLost, TransportRefused
+from .errors import (
+    CameraAuthFailed,
+    CameraForbidden,
+    CaptureError,
+    ConnectionLost,
+    StreamProtocolError,
+    TransportRefused,
+)
 from .messages import Response
 from .source import Endpoint
 from .transport import Packet, RtspTransport
@@ -25,33 +33,52 @@ _TYPE = "application/x-rtsp-tunnelled"
 _LENGTH = "32767"
 # An answer that is still on its way when the POST ends comes sooner than this.
 _GRACE_S = 0.5
-_REFUSED = {401: CameraAuthFailed, 403: CameraAuthFailed}
+# Requests and answers that wait for a way up: one of ours, and a few to what the camera asks.
+_MOST_LATER = 8
+_REFUSED = {401: CameraAuthFailed, 403: CameraForbidden}
 
 
 class _Answer(asyncio.Protocol):
-    """Collects the head of an HTTP answer, and what comes after it."""
+    """Collects the head of an HTTP answer.
 
-    def __init__(self) -> None:
+    What comes after it waits in the system until it is wanted, but for what was read with the head;
+    of one that is not ``wanted`` it is thrown away as it comes: it goes on being read, so that
+    its end is noticed.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
         self._data = bytearray()
+        self._wanted = wanted
+        self._transport: asyncio.Transport | None = None
         self.lost = False
         self.ended: Callable[[], None] = lambda: None
         self.head: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.head.add_done_callback(lambda done: done.cancelled() or done.exception())
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection (asyncio)."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (create_connection's promise)
+        self._transport = transport
+
     def data_received(self, data: bytes) -> None:
         """Take bytes (asyncio)."""
-        self._data += data
         if self.head.done():
             return
+        self._data += data
         try:
             found = messages.web(self._data)
         except CaptureError:
+            self._data.clear()
             self.head.set_exception(TransportRefused("no web server"))
             return
         if found is not None:
             response, stop = found
-            del self._data[:stop]
             self.head.set_result(response)
+            if self._wanted and self._transport is not None:
+                del self._data[:stop]
+                self._transport.pause_reading()
+            else:
+                self._data.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that nothing more comes (asyncio)."""
@@ -83,6 +110,7 @@ class _Tunnel(asyncio.Transport):
         self._up: asyncio.Transport | None = None
         self._answer: _Answer | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._later: deque[bytes] = deque()
         self._last = b""
         self._again: asyncio.TimerHandle | None = None
         self._over = False
@@ -110,11 +138,15 @@ class _Tunnel(asyncio.Transport):
             room[: len(part)] = part
             self._rtsp.buffer_updated(len(part))
             data = data[len(part) :]
+        if not self._over:
+            self._down.resume_reading()
 
     async def _get(self) -> _Answer:
         """Ask for the way down, with a password if one is wanted."""
         while True:
-            self._down, answer = await tls.connect(self._endpoint, self._port, _Answer)
+            self._down, answer = await tls.connect(
+                self._endpoint, self._port, lambda: _Answer(wanted=True)
+            )
             self._down.write(self._request("GET", {"Accept": _TYPE}))
             response = await answer.head
             if response.status == 200:
@@ -125,7 +157,9 @@ class _Tunnel(asyncio.Transport):
 
     async def _post(self) -> None:
         """Open the way up. Servers mostly answer when it ends: it is not waited for."""
-        self._up, answer = await tls.connect(self._endpoint, self._port, _Answer)
+        self._up, answer = await tls.connect(
+            self._endpoint, self._port, lambda: _Answer(wanted=False)
+        )
         self._answer = answer
         answer.head.add_done_callback(lambda _done: self._answered(answer))
         answer.ended = self._ended
@@ -190,18 +224,26 @@ class _Tunnel(asyncio.Transport):
         if self._writing is None and not lost and self._up is not None:
             self._up.write(data)
             return
-        before = self._writing
-        self._writing = asyncio.ensure_future(self._send_later(data, before))
+        if len(self._later) >= _MOST_LATER:
+            self._rtsp.fail(StreamProtocolError("it asks, and takes no answer"))
+            return
+        self._later.append(data)
+        if self._writing is None:
+            self._writing = asyncio.ensure_future(self._send_later())
 
-    async def _send_later(self, data: bytes, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await before
+    async def _send_later(self) -> None:
+        """Open another way up, and write what waits for it."""
+        opened = False
         try:
-            if self._up is not None:
-                self._up.abort()
-            await self._post()
-            if self._up is not None:
-                self._up.write(data)
+            while self._later:
+                data = self._later.popleft()
+                if not opened or self._answer is None or self._answer.lost:
+                    if self._up is not None:
+                        self._up.abort()
+                    await self._post()
+                    opened = True
+                if self._up is not None:
+                    self._up.write(data)
         except CaptureError as err:
             self._rtsp.fail(err)
         finally:
@@ -212,6 +254,11 @@ class _Tunnel(asyncio.Transport):
         if not self._over:
             self._last = b64encode(data)
             self._send(self._last)
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were written and are not sent (asyncio)."""
+        waiting = sum(map(len, self._later))
+        return waiting + (self._up.get_write_buffer_size() if self._up is not None else 0)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """About the connection that media comes on (asyncio)."""

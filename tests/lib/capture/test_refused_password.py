@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.capture import Nowhere, PreRoll, Recorder, backoff
+from roomwitness.capture.patience import PATIENCE_S, Patience
 from roomwitness.policy.words import GapCause
 
 from . import scripted
@@ -141,6 +142,94 @@ def test_a_camera_that_is_only_watched_is_asked_every_half_hour_and_at_once_in_a
         assert sink.causes[-1] is GapCause.CAMERA_AUTH
 
     swiftly(run())
+
+
+FORBIDDEN = "RTSP/1.0 403 Forbidden\nCSeq: {cseq}\n\n"
+
+
+@pytest.mark.parametrize("no", [digest("n", stale=False), FORBIDDEN], ids=["401", "403"])
+def test_a_camera_that_let_us_in_a_moment_ago_is_tried_again_soon(no: scripted.Say) -> None:
+    """It has started anew and refuses everybody for a while: that costs what the while takes."""
+
+    async def run() -> None:
+        refusing, asked = False, list[float]()
+
+        def answer(ask: Ask) -> scripted.Say:
+            if refusing:
+                if no is FORBIDDEN or "authorization" in ask.headers:
+                    asked.append(asyncio.get_running_loop().time())
+                return no
+            return with_body(SDP) if "authorization" in ask.headers else digest("n", stale=False)
+
+        sink = MemorySink()
+        async with Script(DESCRIBE=answer) as camera:
+            recorder = Recorder(
+                camera.source(user="u", word="p"), sink, start=clock(), clock=clock,
+                chance=lambda: 0.0,
+            )  # fmt: skip
+            task = asyncio.ensure_future(recorder.run())
+            while not sink.statuses or not sink.statuses[-1].frames:
+                await asyncio.sleep(0.1)
+            refusing = True
+            camera.writers[-1].transport.abort()
+            since = asyncio.get_running_loop().time()
+            await asyncio.sleep(90)
+            assert max(waits([since, *asked])) <= 5.0
+            refusing, plays = False, len(camera.asks("PLAY"))
+            await asyncio.sleep(5.5)
+            assert len(camera.asks("PLAY")) > plays
+            refusing = True
+            camera.writers[-1].transport.abort()
+            asked.clear()
+            await asyncio.sleep(1000)
+            slow = [wait for wait in waits(asked) if wait > 5.0]
+            assert slow[:3] == [30.0, 120.0, 300.0], "it is the password after all"
+            recorder.stop()
+            await task
+
+    swiftly(run())
+
+
+def test_forbidden_from_the_beginning_is_tried_soon_for_two_minutes() -> None:
+    async def run() -> None:
+        async with Script(DESCRIBE=FORBIDDEN) as camera:
+            recorder = Recorder(
+                camera.source(user="u", word="p"), MemorySink(), start=clock(), clock=clock,
+                chance=lambda: 0.0,
+            )  # fmt: skip
+            task = asyncio.ensure_future(recorder.run())
+            await asyncio.sleep(115)
+            soon = len(camera.asks("DESCRIBE"))
+            assert soon > 24
+            await asyncio.sleep(600)
+            assert len(camera.asks("DESCRIBE")) <= soon + 6
+            recorder.stop()
+            await task
+
+    swiftly(run())
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 300), st.sampled_from(["let_in", "refused", "forbidden"])),
+        max_size=30,
+    )
+)
+def test_patience_ends(events: list[tuple[float, str]]) -> None:
+    """Two minutes after the last picture, and after the first *forbidden* behind it."""
+    patience, now = Patience(), 0.0
+    let_in, forbidden = -1e9, None
+    for after, what in events:
+        now += after
+        if what == "let_in":
+            patience.let_in(now)
+            let_in, forbidden = now, None
+            continue
+        if what == "forbidden":
+            forbidden = now if forbidden is None else forbidden
+        lasts = patience.lasts(now, forbidden=what == "forbidden")
+        allowed = [let_in] + ([forbidden] if what == "forbidden" and forbidden is not None else [])
+        assert lasts == (now - max(allowed) < PATIENCE_S)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.sampled_from([300.0, 1800.0]))
