@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, override
 
 import probatio as vol
-from homeassistant.config_entries import SubentryFlowResult
+from homeassistant.config_entries import ConfigEntryState, SubentryFlowResult
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.helpers.selector import (
     BooleanSelector,
@@ -41,6 +41,7 @@ from .const import (
 from .discovery import async_look
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
+from .site import WitnessConfigEntry
 from .transport_flow import CONNECTION, CertificateSteps, shown_transport
 
 CONF_FOUND = "found"
@@ -180,7 +181,7 @@ class CameraFlow(CertificateSteps, SignalsStep):
         """
         self._data = self._pinned(self._data)
         try:
-            self._stream = await probe(self._source())
+            self._stream = await self._look(self._source())
         except CertificateUnknown:
             self._stream = None
             raise
@@ -188,6 +189,16 @@ class CameraFlow(CertificateSteps, SignalsStep):
             self._stream = None
             return {"base": err.key}
         return {}
+
+    async def _look(self, source: StreamSource) -> StreamInfo:
+        """Look at a stream in the recording process: what comes may be hostile, and meetings run.
+
+        Only a site that is not loaded has none.
+        """
+        entry: WitnessConfigEntry = self._get_entry()
+        if entry.state is ConfigEntryState.LOADED:
+            return await entry.runtime_data.witness.look(source)
+        return await probe(source)
 
     async def async_step_stream(
         self, user_input: dict[str, Any] | None = None

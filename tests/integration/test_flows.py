@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.room_witness import camera_flow, discovery, paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.rooms import room_config
+from roomwitness.capture import StreamInfo, StreamSource
 from roomwitness.onvif import discover
 from roomwitness.vault.age import Identity
 from roomwitness.witness import StoredKeys
@@ -151,7 +152,10 @@ async def test_what_is_wrong_with_a_camera_is_said_and_can_be_tried_again(
     fault: str,
     key: str,
 ) -> None:
-    monkeypatch.setattr(camera_flow, "probe", partial(camera_flow.probe, timeout_s=1.5))
+    async def here(source: StreamSource) -> StreamInfo:
+        raise AssertionError("what a camera sends was read in Home Assistant's process")
+
+    monkeypatch.setattr(camera_flow, "probe", here)
     entry = await make_site()
     flow = Subentries(hass, entry, "camera")
     await flow.start()
@@ -168,6 +172,18 @@ async def test_what_is_wrong_with_a_camera_is_said_and_can_be_tried_again(
     if fault == "no_keyframes":
         await camera.fault("no_keyframes", False)
         assert (await flow.go(**told))["step_id"] == "details"
+
+
+async def test_a_camera_is_set_up_while_the_site_is_not_loaded(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera
+) -> None:
+    entry = await make_site()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    flow = Subentries(hass, entry, "camera")
+    await flow.start()
+    await flow.go(next_step_id="stream")
+    told = {"stream_url": camera.url, "username": "cam", "password": "pa ss"}
+    assert (await flow.go(**told))["step_id"] == "details"
 
 
 async def test_a_camera_by_its_stream_and_changed_later(

@@ -24,7 +24,8 @@ class StreamInfo:
     ``sound_withheld`` says that the camera offers a sound that is wanted, and refuses it;
     ``sound_silent``, that it was wanted and did not come.
     ``clock_offset_s`` is the camera's wall clock minus ours by its sender report, None without one.
-    ``transport`` is how it came, never ``AUTOMATIC``.
+    ``transport`` is how it came, never ``AUTOMATIC``. ``decodes`` says whether the keyframe gives a
+    picture, None if nobody tried: this look does not.
     """
 
     codec: str
@@ -38,6 +39,7 @@ class StreamInfo:
     transport: Transport = Transport.TCP
     sound_withheld: bool = False
     sound_silent: bool = False
+    decodes: bool | None = None
 
     @property
     def has_audio(self) -> bool:

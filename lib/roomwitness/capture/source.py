@@ -50,9 +50,11 @@ class StreamSource:
         try:
             parts = urlsplit(self.url)
             host, port = parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+            # What the resolver would stumble over: empty labels, ones over 63 characters, a NUL.
+            named = not (host or "").encode("idna").count(0)
         except ValueError:
             raise StreamUnsupported("not an RTSP address") from None
-        if parts.scheme not in _DEFAULT_PORTS or port is None or not host:
+        if parts.scheme not in _DEFAULT_PORTS or port is None or not host or not named:
             raise StreamUnsupported("not an RTSP address")
         tls = parts.scheme == "rtsps"
         if tls and self.transport is Transport.UDP:

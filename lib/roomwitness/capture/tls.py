@@ -58,7 +58,7 @@ async def connect[P: asyncio.BaseProtocol](
         raise CertificateUnknown(fingerprint=await _presented(endpoint.host, port)) from None
     except ssl.SSLError, ConnectionResetError, ConnectionAbortedError:
         raise (TlsFailed if endpoint.tls else CameraUnreachable) from None
-    except OSError:
+    except OSError, ValueError:  # The latter: a name that no resolver takes.
         raise CameraUnreachable from None
     if pin is not None and not compare_digest(found := fingerprint(made[0]), pin):
         made[0].abort()

@@ -43,6 +43,8 @@ _ALIVE_EVERY_S = 5.0
 # So often it may be silent in a row before it counts as stuck: a disk may take its time.
 _SILENCES = 6
 _PAUSE_S = 2.0
+# More than any question takes (worker.py): nobody waits for ever, whatever was forgotten there.
+_ANSWER_S = 150.0
 
 
 class Job:
@@ -192,13 +194,19 @@ class RecordingHost:
         )
         return job
 
-    async def probe(self, source: StreamSource, report_s: float = 0.0) -> StreamInfo:
-        """``capture.probe`` in the other process.
+    async def probe(
+        self, source: StreamSource, report_s: float = 0.0, *, decode: bool = False
+    ) -> StreamInfo:
+        """``capture.probe`` in the other process; with ``decode`` its keyframe is tried there.
+
+        Nothing of what the camera sent comes over but what was read out of it.
 
         Raises:
             CaptureError: as it says; ``RecorderLost`` if the other process was.
         """
-        info = await self.ask(lambda n: Probe(request=n, source=source, report_s=report_s))
+        info = await self.ask(
+            lambda n: Probe(request=n, source=source, report_s=report_s, decode=decode)
+        )
         if not isinstance(info, StreamInfo):
             raise RecorderLost
         return info
@@ -228,7 +236,7 @@ class RecordingHost:
 
         Raises:
             WitnessError: the answer.
-            RecorderLost: there is none.
+            RecorderLost: there is none, or not in time.
         """
         if self._gone:
             raise RecorderLost
@@ -236,7 +244,11 @@ class RecordingHost:
         future = self._requests[number] = asyncio.get_running_loop().create_future()
         self.send(command(number))
         try:
-            return await future
+            async with asyncio.timeout(_ANSWER_S):
+                return await future
+        except TimeoutError:
+            self.send(Cancel(request=number))
+            raise RecorderLost from None
         except asyncio.CancelledError:
             self.send(Cancel(request=number))
             raise

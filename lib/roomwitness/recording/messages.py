@@ -93,11 +93,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Look at a stream; the answer is a ``StreamInfo``."""
+    """Look at a stream; the answer is a ``StreamInfo`` without its keyframe.
+
+    With ``decode`` it says whether that gives a picture.
+    """
 
     request: int
     source: StreamSource
     report_s: float
+    decode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

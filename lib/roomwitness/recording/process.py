@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -84,6 +85,8 @@ def _places() -> list[str]:
     """Where we and what we need were found. Not all of ``sys.path``: Home Assistant has its
     configuration folder there, and a file in it may be called as a module of Python's is."""
     found = {str(Path(module.__path__[0]).parent) for module in (roomwitness, cryptography)}
+    av = find_spec("av")  # For the decoder's program, and not imported here: it is large.
+    found |= {str(Path(place).parent) for place in (av and av.submodule_search_locations) or ()}
     return sorted(found)
 
 

@@ -1,18 +1,21 @@
 """Carries out commands: the recorders, the memories of watched cameras, and looks at streams."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from roomwitness.capture import Nowhere, PreRoll, Recorder, probe
+from roomwitness.capture.errors import CameraUnreachable, StreamProtocolError
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
-from roomwitness.vault import Intake
+from roomwitness.vault import Intake, LiveIntake
 
+from .decoding import decodes
 from .messages import (
     Answer,
     Cancel,
@@ -32,8 +35,15 @@ from .messages import (
 )
 from .session import Session
 
+_LOGGER = logging.getLogger(__name__)
+
 # A camera that does not answer a goodbye is left without one.
 _ENDING_S = 5.0
+# A camera that is slow at every step, or sends us on and on, is as good as none.
+_LOOK_S = 60.0
+_DECODERS = 2
+# How soon rows that wait for the index are tried again, and after what time nobody waits for them.
+_SETTLE_EVERY_S, _SETTLED_S = 0.05, 20.0
 
 
 @dataclass(slots=True)
@@ -49,11 +59,15 @@ class Worker:
     """Lives in one event loop; ``send`` gets what Home Assistant's process is to know."""
 
     def __init__(self, root: Path, send: Callable[[Event], None]) -> None:
-        self._vault = Intake(root)
+        self._vault = LiveIntake(root, self._rows_put)
+        self._over_with: list[int] = []
+        self._settling: asyncio.Task[None] | None = None
         self._opened = False
         self._send = send
         self._jobs: dict[int, _Running] = {}
         self._looks: dict[int, asyncio.Task[None]] = {}
+        # Each takes memory, and of the processor what recordings leave.
+        self._decoding = asyncio.Semaphore(_DECODERS)
         self._taking: set[asyncio.Task[None]] = set()
         self.ending = False
 
@@ -128,7 +142,35 @@ class Worker:
     def _over(self, job: int, task: asyncio.Task[None]) -> None:
         self._jobs.pop(job, None)
         if not task.cancelled():
+            self._over_with.append(job)
+            if not self._vault.waiting:
+                self._say_over()
+
+    def _say_over(self) -> None:
+        """Whoever hears of it looks into the index next."""
+        over, self._over_with = self._over_with, []
+        for job in over:
             self._send(Ended(job=job))
+
+    def _rows_put(self) -> None:
+        """Rows wait for another process, or for the disk: neither holds the loop up."""
+        if self._settling is None and (self._vault.waiting or self._vault.unsynced):
+            self._settling = asyncio.create_task(self._settle(), name="roomwitness settle")
+
+    async def _settle(self) -> None:
+        began = asyncio.get_running_loop().time()
+        try:
+            while self._vault.waiting or self._vault.unsynced:
+                with suppress(WitnessError):  # A disk that fails tells so at the next segment.
+                    if self._vault.unsynced:
+                        await asyncio.to_thread(self._vault.sync)
+                    self._vault.settle()
+                waited = asyncio.get_running_loop().time() - began
+                if not self._vault.waiting or waited > _SETTLED_S:
+                    self._say_over()
+                await asyncio.sleep(_SETTLE_EVERY_S)
+        finally:
+            self._settling = None
 
     def _take(self, running: _Running, command: Take) -> None:
         session = Session(self._intake, command.recording_id, command.job, self._send)
@@ -143,12 +185,23 @@ class Worker:
         taking.add_done_callback(self._taking.discard)
 
     async def _look(self, command: Probe) -> None:
+        """Whatever becomes of the look, somebody waits for its answer."""
+        answer = Answer(request=command.request, error=CameraUnreachable())
         try:
-            info = await probe(command.source, report_s=command.report_s)
+            async with asyncio.timeout(_LOOK_S):
+                info = await probe(command.source, report_s=command.report_s)
+            if command.decode:
+                async with self._decoding:
+                    info = replace(info, decodes=await decodes(info))
+            answer = Answer(request=command.request, value=replace(info, keyframe=b""))
+        except TimeoutError:
+            pass
         except WitnessError as err:
-            self._send(Answer(request=command.request, error=err))
-        else:
-            self._send(Answer(request=command.request, value=info))
+            answer = Answer(request=command.request, error=err)
+        except Exception as err:
+            _LOGGER.error("Unexpected %s in a look at a stream", type(err).__name__)  # noqa: TRY400
+            answer = Answer(request=command.request, error=StreamProtocolError())
+        self._send(answer)
 
     def _intake(self) -> Intake:
         """The vault, opened at the first need; one that cannot be is tried again.
@@ -176,6 +229,10 @@ class Worker:
             for task in left:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.gather(self._settling, return_exceptions=True)
         with suppress(WitnessError):
             self._vault.close()
+        self._say_over()
         self._vault.alone.release()

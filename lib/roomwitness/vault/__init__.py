@@ -2,6 +2,7 @@
 
 from .erasure import Erased
 from .intake import Intake
+from .live import LiveIntake
 from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
 from .store import Vault
 from .walltime import wall_time
@@ -12,6 +13,7 @@ __all__ = [
     "Erased",
     "Gap",
     "Intake",
+    "LiveIntake",
     "Receipt",
     "Recording",
     "Recovered",

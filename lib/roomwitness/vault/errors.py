@@ -11,6 +11,10 @@ class VaultUnwritable(WitnessError):
     key = "vault_unwritable"
 
 
+class IndexBusy(VaultUnwritable):
+    """Another process writes into the index: it is tried again."""
+
+
 class VaultFull(WitnessError):
     """The vault's disk is full."""
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from roomwitness.policy.words import GapCause, Hold, HoldKind, Meeting, MeetingState
 
-from .errors import StoreError, VaultFull, VaultUnwritable
+from .errors import IndexBusy, StoreError, VaultFull, VaultUnwritable
 from .migrations import migrate
 from .records import ClockEvent, Gap, Recording, Segment
+
+_BUSY_MS = 5000
 
 
 def _put(time: datetime | None) -> float | None:
@@ -43,7 +45,12 @@ class Index:
             VaultUnwritable, VaultFull, StoreError.
         """
         with _translated():
-            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            db = sqlite3.connect(
+                self._path,
+                timeout=_BUSY_MS / 1000,
+                check_same_thread=False,
+                isolation_level=None,
+            )
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA foreign_keys=ON")
@@ -57,19 +64,36 @@ class Index:
             self._db = None
 
     @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction."""
+    def change(self, *, patient: bool = True, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction.
+
+        It is ``patient`` with another process that writes, for some seconds. Not ``synced`` it is
+        safe against a kill at once, and against a power cut with the next that is.
+
+        Raises:
+            IndexBusy: another process writes.
+            VaultUnwritable, VaultFull, StoreError.
+        """
         with self._lock, _translated():
             if self._db is None:
                 raise StoreError("the index is closed")
-            self._db.execute("BEGIN IMMEDIATE")
+            if not patient:
+                self._db.execute("PRAGMA busy_timeout=0")
+            if not synced:
+                self._db.execute("PRAGMA synchronous=NORMAL")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            finally:
+                if not patient:
+                    self._db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+                if not synced:
+                    self._db.execute("PRAGMA synchronous=FULL")
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query gives."""
@@ -173,35 +197,7 @@ class Index:
     def add_segment(self, s: Segment, gaps: Iterable[Gap] = ()) -> None:
         """Insert a committed segment, and put gaps where they are known to be by now."""
         with self.change() as db:
-            _put_gaps(db, gaps)
-            db.execute(
-                "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                (
-                    s.id,
-                    s.recording_id,
-                    _put(s.start),
-                    _put(s.end),
-                    s.media_seconds,
-                    s.bytes,
-                    s.sha256,
-                    s.frames,
-                    s.lost_packets,
-                    s.clock_offset_s,
-                    int(s.recovered),
-                ),
-            )
-            db.execute(
-                "INSERT INTO segment_clock SELECT ?,?,?,?,?, count(*) FROM clock_event"
-                " WHERE recording = ? AND kind = 'host_step'",
-                (
-                    s.id,
-                    s.clock_offset_start_s,
-                    s.drift_ppm,
-                    s.clock_uncertainty_s,
-                    s.clock_source,
-                    s.recording_id,
-                ),
-            )
+            put_segment(db, s, gaps)
 
     def segments(self, recording_id: str) -> list[Segment]:
         """A recording's segments in their order, whatever our clock was set to between."""
@@ -236,7 +232,7 @@ class Index:
     def add_gap(self, g: Gap) -> None:
         """Insert a gap, or put the one of its id where it is known to be by now."""
         with self.change() as db:
-            _put_gaps(db, [g])
+            put_gaps(db, [g])
 
     def gaps(self, recording_id: str) -> list[Gap]:
         """A recording's gaps in order of time."""
@@ -257,10 +253,7 @@ class Index:
     def add_clock_event(self, e: ClockEvent) -> None:
         """Insert what a clock did."""
         with self.change() as db:
-            db.execute(
-                "INSERT INTO clock_event VALUES (?,?,?,?)",
-                (e.recording_id, _put(e.at), e.kind, e.seconds),
-            )
+            put_clock_event(db, e)
 
     def clock_events(self, recording_id: str) -> list[ClockEvent]:
         """What clocks did during a recording, in the order in which it was noticed."""
@@ -272,7 +265,49 @@ class Index:
         ]
 
 
-def _put_gaps(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
+def put_segment(db: sqlite3.Connection, s: Segment, gaps: Iterable[Gap]) -> None:
+    """Insert a committed segment, and put gaps where they are known to be by now."""
+    put_gaps(db, gaps)
+    db.execute(
+        "INSERT INTO segment VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            s.id,
+            s.recording_id,
+            _put(s.start),
+            _put(s.end),
+            s.media_seconds,
+            s.bytes,
+            s.sha256,
+            s.frames,
+            s.lost_packets,
+            s.clock_offset_s,
+            int(s.recovered),
+        ),
+    )
+    db.execute(
+        "INSERT INTO segment_clock SELECT ?,?,?,?,?, count(*) FROM clock_event"
+        " WHERE recording = ? AND kind = 'host_step'",
+        (
+            s.id,
+            s.clock_offset_start_s,
+            s.drift_ppm,
+            s.clock_uncertainty_s,
+            s.clock_source,
+            s.recording_id,
+        ),
+    )
+
+
+def put_clock_event(db: sqlite3.Connection, e: ClockEvent) -> None:
+    """Insert what a clock did."""
+    db.execute(
+        "INSERT INTO clock_event VALUES (?,?,?,?)",
+        (e.recording_id, _put(e.at), e.kind, e.seconds),
+    )
+
+
+def put_gaps(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
+    """Insert gaps, or put those of their ids where they are known to be by now."""
     for g in gaps:
         if g.end > g.start or g.lost_packets:
             db.execute(
@@ -345,6 +380,8 @@ def _translated() -> Iterator[None]:
     except sqlite3.OperationalError as err:
         if err.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise VaultFull("the index could not be written") from None
+        if err.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise IndexBusy("another process writes into the index") from None
         raise VaultUnwritable("the index cannot be used") from None
     except sqlite3.DatabaseError:
         raise StoreError("the index is damaged") from None

@@ -5,6 +5,7 @@ A recording's media is encrypted to the recording's own recipient, which the ind
 
 import secrets
 import shutil
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from . import age
 from .alone import Alone
 from .errors import KeyMissing, VaultFull, disk_error
 from .index import Index
-from .records import ClockEvent, Gap, file_name, segment_id
+from .records import ClockEvent, Gap, Segment, file_name, segment_id
 from .writer import SegmentWriter
 
 # Recording stops while this much is left: erasing, holding and the custody log need some room.
@@ -65,7 +66,7 @@ class Intake:
             identifier,
             recording_id,
             age.parse_recipient(recording.recipient),
-            self._index.add_segment,
+            self.add_segment,
             self._require_room,
         )
 
@@ -83,6 +84,10 @@ class Intake:
             return shutil.disk_usage(self._root).free
         except OSError as err:
             raise disk_error(err) from None
+
+    def add_segment(self, segment: Segment, gaps: Iterable[Gap] = ()) -> None:
+        """List a segment that is on the disk, and put gaps where they are known to be by now."""
+        self._index.add_segment(segment, gaps)
 
     def add_gap(self, gap: Gap) -> None:
         """Keep a gap, or put the one of its id where it is known to be by now."""

@@ -2,26 +2,12 @@
 
 from datetime import timedelta
 
-import av
-
 from roomwitness.capture import StreamInfo
 
 # Before anybody has measured this camera: what most send at 1080p.
 ASSUMED_BITS_PER_S = 4_000_000
 # Less is what cameras without NTP drift in a week or two.
 CLOCK_OFF_S = 2.0
-
-
-def undecodable(info: StreamInfo) -> str | None:
-    """Whether the keyframe gives a picture. Decodes, so run it in a thread."""
-    try:
-        decoder = av.CodecContext.create(info.decoder, "r")
-        if not isinstance(decoder, av.VideoCodecContext):
-            return "keyframe_undecodable"
-        pictures = [*decoder.decode(av.Packet(info.keyframe)), *decoder.decode(None)]
-    except av.FFmpegError, ValueError:
-        return "keyframe_undecodable"
-    return None if pictures else "keyframe_undecodable"
 
 
 def without_sound(info: StreamInfo, *, wanted: bool) -> tuple[str, dict[str, str]] | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from roomwitness.capture import StreamInfo, StreamSource
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
@@ -259,6 +260,14 @@ class Witness(Answers):
         room = self._room(room_id)
         length = next_length(self._wishes.bookings.get(room_id, ()), self._clock())
         return await self._preflight.now(room, length)
+
+    async def look(self, source: StreamSource) -> StreamInfo:
+        """Look at a stream that somebody sets up: what it sends is not read in this process.
+
+        Raises:
+            CaptureError: as ``capture.probe`` says; ``RecorderLost``.
+        """
+        return await self._host.probe(source)
 
     async def stop_meeting(self, room_id: str) -> None:
         """End the running meeting; its review window begins.

@@ -137,14 +137,13 @@ class Preflight:
         if not asked and refusals.rests(camera.id, camera.source, loop.time()):
             return [problem(CameraAuthFailed.key)]
         try:
-            info = await self._host.probe(camera.source, _REPORT_S)
+            info = await self._host.probe(camera.source, _REPORT_S, decode=True)
         except CaptureError as err:
             if isinstance(err, CameraAuthFailed):
                 refusals.refused(camera.id, camera.source, loop.time())
             return [problem(err.key)]
         refusals.let_in(camera.id)
-        broken = await asyncio.to_thread(checks.undecodable, info)
-        found = [] if broken is None else [problem(broken)]
+        found = [problem("keyframe_undecodable")] if info.decodes is False else []
         if deaf := checks.without_sound(info, wanted=camera.source.audio):
             key, placeholders = deaf
             found.append(problem(key, **placeholders))

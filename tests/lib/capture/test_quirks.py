@@ -328,7 +328,8 @@ def test_where_a_redirect_leads(location: str, url: str, name: str) -> None:
     there = found.endpoint()
     assert (found.url.replace("user:word@", ""), there.username) == (url, name)
     assert there.password == ("word" if name else "")
-    for nowhere in ("http://cam/b", "rtsp://[", "rtsp://"):
+    nameless = ("rtsp://a..b/x", f"rtsp://{'a' * 64}/x", "rtsp://a\0b/x", "rtsp://ü..b/x")
+    for nowhere in ("http://cam/b", "rtsp://[", "rtsp://", *nameless):
         with pytest.raises(CaptureError):
             moved(StreamSource("rtsp://cam/a"), nowhere, None)
 

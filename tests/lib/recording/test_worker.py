@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from roomwitness.capture import StreamSource
+from roomwitness.capture import CaptureError, StreamSource
 from roomwitness.policy.words import GapCause, Meeting
-from roomwitness.recording import News, RecordingHost, Sealed, Status
+from roomwitness.recording import News, RecorderLost, RecordingHost, Sealed, Status
 from roomwitness.recording.messages import (
     Answer,
     Begin,
@@ -33,6 +35,7 @@ from roomwitness.recording.service import Service, forward_log
 from roomwitness.recording.worker import Worker
 from roomwitness.vault import Vault
 from tests.camera import Camera, CameraConfig
+from tests.lib.capture.scripted import Script
 from tests.lib.witness.house import House, until
 
 AWAY = StreamSource("rtsp://127.0.0.1:9/x")
@@ -148,6 +151,54 @@ async def test_a_vault_that_somebody_else_records_into_is_told(
     vault.close()
 
 
+async def test_who_hears_that_a_job_is_over_finds_its_rows(
+    vault: Vault, host: RecordingHost, house: House
+) -> None:
+    """Another process writes into the index for a while: nobody waits, and nothing is missing."""
+    recording = vault.begin_recording("m", "c", datetime.now(UTC))
+    news: list[News] = []
+    job = host.record(
+        news.append,
+        recording_id=recording.id,
+        source=AWAY,
+        start=recording.started,
+        cause=GapCause.CONNECTING,
+        segment_seconds=1.0,
+    )
+    await until(lambda: vault.gaps(recording.id))
+    with closing(sqlite3.connect(house.config.root / "index.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        job.stop()
+        for _ in range(3):  # It answers all the same.
+            with pytest.raises(CaptureError):
+                await asyncio.wait_for(host.probe(AWAY), 3)
+        assert not job.over.done()
+        assert {gap.cause for gap in vault.gaps(recording.id)} == {GapCause.CONNECTING}
+        other.execute("ROLLBACK")
+    assert await asyncio.wait_for(job.over, 10) is True
+    assert vault.gaps(recording.id)[-1].cause is GapCause.CAMERA_UNREACHABLE
+    vault.close()
+
+
+async def test_a_gap_is_synced_soon(
+    vault: Vault, host: RecordingHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("roomwitness.vault.live.os.fdatasync", synced.append)
+    recording = vault.begin_recording("m", "c", datetime.now(UTC))
+    host.record(
+        lambda _: None,
+        recording_id=recording.id,
+        source=AWAY,
+        start=recording.started,
+        cause=GapCause.CONNECTING,
+        segment_seconds=1.0,
+    )
+    await until(lambda: vault.gaps(recording.id))
+    await until(lambda: synced)
+    vault.close()
+
+
 async def test_looks_are_broken_off_at_the_end(host: RecordingHost) -> None:
     async with Camera(CameraConfig(width=160, height=96)) as camera:
         await camera.fault("stall")
@@ -155,6 +206,52 @@ async def test_looks_are_broken_off_at_the_end(host: RecordingHost) -> None:
         await until(lambda: camera.rtsp.plays)
         await host.stop()
         assert (await asyncio.gather(asked, return_exceptions=True))[0].key == "recorder_lost"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("nowhere", ["a..b", f"{'a' * 64}.b", "a\0b"])
+async def test_a_camera_that_sends_us_where_no_resolver_finds_is_told(
+    host: RecordingHost, nowhere: str
+) -> None:
+    moved = f"RTSP/1.0 302 Found\nCSeq: {{cseq}}\nLocation: rtsp://{nowhere}/x\n\n"
+    async with Script(DESCRIBE=moved) as camera, asyncio.timeout(20):
+        with pytest.raises(CaptureError) as refused:
+            await host.probe(camera.source())
+    assert refused.value.key in {"stream_unsupported", "stream_protocol_error"}
+
+
+async def test_a_look_is_answered_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def mad(_source: StreamSource, report_s: float) -> None:
+        if report_s:
+            await asyncio.Event().wait()
+        raise ValueError("rtsp://10.0.0.7/secret")
+
+    monkeypatch.setattr("roomwitness.recording.worker.probe", mad)
+    monkeypatch.setattr("roomwitness.recording.worker._LOOK_S", 0.05)
+    told: list[Event] = []
+    worker = Worker(tmp_path, told.append)
+    worker.carry_out(Probe(request=1, source=AWAY, report_s=0.0))
+    worker.carry_out(Probe(request=2, source=AWAY, report_s=1.0))
+    await until(lambda: len(told) == 2)
+    keys = {t.request: t.error.key for t in told if isinstance(t, Answer) and t.error is not None}
+    assert keys == {1: "stream_protocol_error", 2: "camera_unreachable"}
+    assert "Unexpected ValueError" in caplog.text
+    assert "10.0.0.7" not in caplog.text
+    await worker.end()
+
+
+async def test_a_question_that_nobody_answers_ends(
+    host: RecordingHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_worker: Worker, _command: Probe) -> None:
+        """An answer that was forgotten."""
+
+    monkeypatch.setattr(Worker, "_look", silent)
+    monkeypatch.setattr("roomwitness.recording.host._ANSWER_S", 0.05)
+    async with asyncio.timeout(5):
+        with pytest.raises(RecorderLost):
+            await host.probe(AWAY)
 
 
 async def test_an_end_without_a_beginning() -> None:
