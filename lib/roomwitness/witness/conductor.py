@@ -92,6 +92,7 @@ class Witness(Answers):
         sessions = Sessions(self._host, segment_seconds, self._notify_recording)
         ground = Ground(vault, wishes.calendar_read, clock, self.wired)
         self.devices = Devices(lambda: wishes.rooms, changes.of, self._troubled, self._camera_moved)
+        ledger.recordings.shown_clock = self.devices.clock_fields
         preflight = Preflight(
             self._host, ground.look, changes.of, lambda room_id: wishes.rooms.get(room_id), clock,
             device=self.devices.look,

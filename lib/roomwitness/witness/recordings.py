@@ -3,7 +3,7 @@
 All methods block on disk: the conductor calls them in its one worker thread.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,12 +31,14 @@ class Place:
 
 class Recordings:
     """Recordings of the ledger's meetings; ``unended``: of those that do not run, the ones with a
-    recording whose end is not logged yet."""
+    recording whose end is not logged yet. ``shown_clock`` gives what is known by a camera's id of
+    the clock that its device shows (devices.py)."""
 
     def __init__(self, vault: Vault, note: Note) -> None:
         self._vault = vault
         self._note = note
         self.unended: set[str] = set()
+        self.shown_clock: Callable[[str], Mapping[str, float]] = lambda _camera_id: {}
 
     def open(self, over: Iterable[str]) -> None:
         """Find what a kill left of meetings that are ``over``."""
@@ -62,7 +64,7 @@ class Recordings:
                 self._end(recording, now)
         start = now if kept_since is None else min(now, kept_since)
         recording = self._vault.begin_recording(meeting.id, camera_id, start)
-        fields = {"meeting": meeting.id, "recording": recording.id}
+        fields = {"meeting": meeting.id, "recording": recording.id, **self.shown_clock(camera_id)}
         if kept_since is None:
             self._note("recording_begun", now, **fields)
         else:
@@ -118,6 +120,7 @@ class Recordings:
             bytes=sum(s.bytes for s in segments),
             gaps=len(self._vault.gaps(recording.id)),
             **clock_fields(segments),
+            **self.shown_clock(recording.camera_id),
             **self._sealed(recording.id),
         )
         # Only now: a recording that is listed as ended is in the log with its files.

@@ -1,6 +1,7 @@
 """Cameras as devices: what is wrong is told, goes when it is mended, and who moved is followed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -102,6 +103,47 @@ async def test_a_wrong_clock_is_told_and_set(site: Site, camera: Camera) -> None
     assert await site.devices.clock("c9") is None
     assert await site.devices.set_clock("c9") is None
     await site.devices.look_again("c9")
+
+
+async def test_the_clock_that_is_shown_is_known_with_its_age(
+    site: Site, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.devices.clock_fields("c1") == {}
+    await camera.fault("clock_offset_s", -3600.0)
+    await site.round()
+    fields = site.devices.clock_fields("c1")
+    assert fields["onvif_clock_offset_s"] == pytest.approx(-3600, abs=0.6)
+    assert 0 < fields["onvif_clock_error_s"] <= 0.5
+    assert fields["onvif_clock_age_s"] < 30
+    later = time.monotonic() + 1000
+    with monkeypatch.context() as patch:
+        patch.setattr("roomwitness.witness.devices.time.monotonic", lambda: later)
+        assert site.devices.clock_fields("c1")["onvif_clock_age_s"] > 900
+    await site.devices.set_clock("c1")
+    assert abs(site.devices.clock_fields("c1")["onvif_clock_offset_s"]) < 0.6
+    site.configure(onvif=None)
+    await site.round()
+    assert site.devices.clock_fields("c1") == {}
+
+
+async def test_without_sender_reports_the_log_has_the_clock_that_onvif_shows(
+    house: House, camera: Camera
+) -> None:
+    camera.onvif.house.serial, camera.faults.no_reports = "SN-1", True
+    await camera.fault("clock_offset_s", 90.0)
+    room = Site(house, camera).rooms["r1"]
+    witness = await house.started(replace(room, calendar_bound=False))
+    await witness.devices.round()
+    await witness.start_meeting("r1")
+    await until(lambda: witness.status("r1").segments >= 1)
+    await witness.stop_meeting("r1")
+    await until(lambda: "recording_ended" in house.log_kinds())
+    await witness.stop()
+    for kind in ("recording_begun", "recording_ended"):
+        entry = next(e for e in house.entries() if e["kind"] == kind)
+        assert entry["onvif_clock_offset_s"] == pytest.approx(90, abs=0.6)
+        assert entry["onvif_clock_age_s"] >= 0
+    assert entry["clock_offset_end_s"] is None
 
 
 async def test_own_recordings_are_told_until_they_are_off(site: Site, camera: Camera) -> None:
