@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 # Problems that keep the site from starting: there is no conductor to name them.
 _SETUP = frozenset(
-    {"site_keys_missing", "vault_unwritable", "vault_full", "vault_in_use", "store_error"}
+    {
+        "site_keys_missing",
+        "vault_unwritable",
+        "vault_full",
+        "vault_in_use",
+        "vault_elsewhere",
+        "store_error",
+    }
 )
 # Problems that a person can answer for: repairs.py asks.
 _FIXABLE = frozenset({"backups_carry_keys", "site_keys_missing"})

@@ -26,7 +26,7 @@ from roomwitness.custody import (
 from roomwitness.errors import WitnessError
 from roomwitness.terminal import Terminal
 from roomwitness.vault.age import AnyIdentity, parse_custodian
-from roomwitness.vault.check import Finding, Places, check, repair
+from roomwitness.vault.check import Finding, Places, check
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.inspect import export_identities, inspect
 from roomwitness.vault.listed import holds_in, listed_in
@@ -117,10 +117,18 @@ def _places(args: argparse.Namespace) -> Places:
 
 def _check(args: argparse.Namespace) -> int:
     places = _places(args)
-    found = check(places, deep=args.deep)
-    found += _against_log(args.vault, args.custody or args.vault / "custody", args.vkey)
+
+    def look() -> list[Finding]:
+        custody = args.custody or args.vault / "custody"
+        return check(places, deep=args.deep) + _against_log(args.vault, custody, args.vkey)
+
     if args.repair:
-        found = repair(places, found)
+        from roomwitness.witness.offline import mend
+
+        keys_file = args.keys or args.vault.parent / "keys" / "site.json"
+        found = mend(places, keys_file, look, datetime.now(UTC))
+    else:
+        found = look()
     if args.json:
         print(json.dumps([asdict(finding) for finding in found]))
     else:
@@ -147,7 +155,10 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
 
 def _export(args: argparse.Namespace) -> int:
     identity = _custodian(args.identity)
-    found, closed = export_identities(args.held, identity)
+    stores = [args.held / "held-keys.db"]
+    if args.ephemeral is not None:
+        stores.append(args.ephemeral / "ephemeral-keys.db")
+    found, closed = export_identities(stores, identity)
     for recording_id, text in sorted(found.items()):
         print(f"# recording {recording_id}\n{text}")
     for recording_id in sorted(closed):
@@ -188,6 +199,14 @@ def _recover(args: argparse.Namespace) -> int:
         print(f"made whole: {each.recording_id}/{each.segment_id}, {each.bytes} bytes")
     print(f"{len(found)} segments made whole, {left} recordings not opened by this identity")
     return 1 if left else 0
+
+
+def _discard(args: argparse.Namespace) -> None:
+    from roomwitness.witness.offline import discard
+
+    keys_file = args.keys or args.vault.parent / "keys" / "site.json"
+    for one in discard(_places(args), keys_file, args.recording, datetime.now(UTC)):
+        print(f"destroyed: {one.recording}")
 
 
 def _custodian(path: Path) -> AnyIdentity:
@@ -256,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
     sub.add_argument("--held", type=Path, help="folder of held-keys.db")
     sub.add_argument("--custody", type=Path, help="the custody folder, if it is elsewhere")
+    sub.add_argument("--keys", type=Path, help="the site's key file (site.json), for --repair")
     sub.add_argument("--vkey", type=Path, help="file with the verifier key that the site published")
     sub.add_argument("--deep", action="store_true", help="read every sealed byte too")
     sub.add_argument(
@@ -265,6 +285,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", _export, "Open held evidence's keys with a custodian's identity file.")
     sub.add_argument("held", type=Path, help="the held key store's folder")
     sub.add_argument("--identity", type=Path, required=True, help="the custodian's age identity")
+    sub.add_argument(
+        "--ephemeral", type=Path, help="folder of ephemeral-keys.db: also what is not held"
+    )
     _key_commands(command)
     return parser
 
@@ -274,7 +297,11 @@ def _key_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "recover", _recover, "Make whole what a crash left open of sealed recordings."
     )
     rewrap = command("rewrap", _rewrap, "Add or retire custodians of recordings that there are.")
-    for sub in (recover, rewrap):
+    discard = command(
+        "discard", _discard, "Destroy recordings that the index does not list and nobody holds."
+    )
+    discard.add_argument("recording", nargs="+", help="its id, as roomwitness check names it")
+    for sub in (recover, rewrap, discard):
         sub.add_argument("--vault", type=Path, required=True, help="the vault folder (index.db)")
         sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")
         sub.add_argument("--held", type=Path, help="folder of held-keys.db")

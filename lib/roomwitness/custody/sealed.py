@@ -57,7 +57,8 @@ class Bound:
 class Account:
     """What a log of ``size`` entries says: recordings begun (and their meetings), ended, erased.
 
-    ``held`` and ``released`` are holds, by id, of meetings that were not erased.
+    ``held`` and ``released`` are holds, by id, of meetings that were not erased; ``held_meetings``
+    are all with a hold that was not released: to erase such a one would have been wrong.
     """
 
     begun: Mapping[str, str]
@@ -66,6 +67,7 @@ class Account:
     size: int = 0
     held: frozenset[str] = frozenset()
     released: frozenset[str] = frozenset()
+    held_meetings: frozenset[str] = frozenset()
 
     @property
     def expected(self) -> frozenset[str]:
@@ -115,9 +117,10 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
                 "meeting": str(meeting),
             }:
                 holds[hold] = meeting, False
-    left = {hold: still for hold, (meeting, still) in holds.items() if meeting not in erased}
-    held = frozenset(hold for hold, still in left.items() if still)
-    return Account(begun, ended, frozenset(erased), size, held, frozenset(left) - held)
+    left = {hold: about for hold, about in holds.items() if about[0] not in erased}
+    held = frozenset(hold for hold, (_, still) in left.items() if still)
+    meetings = frozenset(meeting for meeting, still in holds.values() if still)
+    return Account(begun, ended, frozenset(erased), size, held, frozenset(left) - held, meetings)
 
 
 def read_again(account: Account, folder: Path, vkey: str | None = None) -> Account:

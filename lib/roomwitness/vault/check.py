@@ -5,9 +5,8 @@ that is committed. Index and key stores are compared in SQL, so that a million r
 seconds; segment files are looked at by name and size, and read only when asked (``deep``).
 """
 
-import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from roomwitness import files
 
 from .errors import StoreError
 from .keys import KeyStore
+from .leftovers import Account, Fate, settle
 from .records import file_name
 from .writer import PART, TAIL
 
@@ -167,8 +167,23 @@ def _folders(
                 yield Finding(invariant, f"{recording_id}/{name}")
 
 
-def repair(places: Places, found: list[Finding]) -> list[Finding]:
+# What there is of a recording that is not listed: the custody log says whether it may go.
+_UNLISTED = frozenset(
+    {"ephemeral-key-has-recording", "held-key-has-recording", "folder-has-recording"}
+)
+
+
+def repair(
+    places: Places,
+    found: list[Finding],
+    known: Set[str],
+    account: Account,
+    note: Callable[[Finding], None],
+) -> list[Finding]:
     """Repair what can be, while nothing else has the vault open; gives the findings, marked.
+
+    ``known`` are the recordings that the index lists now. ``note`` is told before each repair, and
+    ``account`` of what is not listed and goes: only what it knows to be erased, or never begun.
 
     Raises:
         VaultUnwritable, StoreError, OSError: a store or folder cannot be written.
@@ -178,10 +193,15 @@ def repair(places: Places, found: list[Finding]) -> list[Finding]:
     ephemeral.open()
     held.open()
     try:
+        gone: set[str] = set()
+        if any(f.invariant in _UNLISTED for f in found):
+            went, _ = settle(known, ephemeral, held, places.root / "segments", account)
+            gone = {one.recording for one in went}
+        mended = _Mended(places, ephemeral, held, account.fates())
         return [
-            Finding(f.invariant, f.of, _repair(places, ephemeral, held, f))
-            if f.invariant in REPAIRABLE
-            else f
+            Finding(f.invariant, f.of, repaired=f.of in gone)
+            if f.invariant in _UNLISTED
+            else Finding(f.invariant, f.of, repaired=mended.repair(f, note))
             for f in found
         ]
     finally:
@@ -189,22 +209,35 @@ def repair(places: Places, found: list[Finding]) -> list[Finding]:
         held.close()
 
 
-def _repair(places: Places, ephemeral: KeyStore, held: KeyStore, finding: Finding) -> bool:
-    segments = places.root / "segments"
-    match finding.invariant:
-        case "ephemeral-key-has-recording":
-            ephemeral.destroy([finding.of])
-        case "held-key-has-recording" | "held-key-has-hold":
-            held.destroy([finding.of])
-        case "hold-has-held-key":
-            wraps = ephemeral.get(finding.of)
-            if wraps is None:
+@dataclass(frozen=True, slots=True)
+class _Mended:
+    """Repairs of what the index lists."""
+
+    places: Places
+    ephemeral: KeyStore
+    held: KeyStore
+    fates: Mapping[str, Fate]
+
+    def repair(self, finding: Finding, note: Callable[[Finding], None]) -> bool:
+        match finding.invariant:
+            case "held-key-has-hold":
+                fate = self.fates.get(finding.of)
+                # Only if the log too says that it is not held, and nothing is lost by it.
+                if fate is None or fate.held or self.ephemeral.get(finding.of) is None:
+                    return False
+                note(finding)
+                self.held.destroy([finding.of])
+            case "hold-has-held-key":
+                wraps = self.ephemeral.get(finding.of)
+                if wraps is None:
+                    return False
+                note(finding)
+                self.held.put(finding.of, wraps.for_backups)
+            case "no-stale-file":
+                path = self.places.root / "segments" / finding.of
+                note(finding)
+                path.unlink()
+                files.sync_folder(path.parent)
+            case _:
                 return False
-            held.put(finding.of, wraps.for_backups)
-        case "folder-has-recording":
-            shutil.rmtree(segments / finding.of)
-            files.sync_folder(segments)
-        case _:
-            (segments / finding.of).unlink()
-            files.sync_folder((segments / finding.of).parent)
-    return True
+        return True

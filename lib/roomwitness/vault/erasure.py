@@ -62,6 +62,8 @@ class Eraser:
         self._index = index
         self._stores = (held, ephemeral)
         self._segments = segments
+        # By meeting and recording: what to search for, until there is a receipt.
+        self._sought: dict[str, dict[str, set[bytes]]] = {}
 
     def destroy(
         self, meeting_ids: Sequence[str]
@@ -72,7 +74,8 @@ class Eraser:
         """
         sizes = {m: sizes_of(self._index, m) for m in meeting_ids}
         recordings = [r for found in sizes.values() for r in found.recordings]
-        needles = self._needles(recordings)
+        for meeting_id, found in sizes.items():
+            self._seek(meeting_id, found.recordings)
         keys_failed: VaultUnwritable | None = None
         try:
             self._destroy_keys(recordings)
@@ -85,7 +88,7 @@ class Eraser:
                 keys_failed = None
             except VaultUnwritable as err:
                 keys_failed = err
-        verified = self._verify(needles)
+        verified = self._verify(meeting_ids)
         return {
             m: keys_failed
             or failed[m]
@@ -97,7 +100,7 @@ class Eraser:
                     recordings=found.recordings,
                     segments=found.segments,
                     bytes=found.bytes,
-                    verification=verified,
+                    verification=self._done(m, searched=verified),
                 )
             )
             for m, found in sizes.items()
@@ -107,6 +110,8 @@ class Eraser:
         for recording_id in recording_ids:
             if any(store.get(recording_id) for store in self._stores):
                 return VaultUnwritable("a key is still there")
+            if (self._segments / recording_id).exists():
+                return VaultUnwritable("a recording's folder is still there")
         return None
 
     def _destroy_keys(self, recording_ids: Sequence[str]) -> None:
@@ -123,24 +128,41 @@ class Eraser:
             return disk_error(err)
         return None
 
-    def _needles(self, recording_ids: Sequence[str]) -> list[bytes]:
-        """Ends of the wraps: what a search of the files would find if they were left."""
-        found = []
-        for store in self._stores:
-            for recording_id in recording_ids:
+    def forget(self, meeting_ids: Iterable[str]) -> None:
+        """There are receipts: nothing is searched for any more."""
+        for meeting_id in meeting_ids:
+            self._sought.pop(meeting_id, None)
+
+    def _seek(self, meeting_id: str, recording_ids: Sequence[str]) -> None:
+        """Note the ends of the wraps, beside those that an attempt before this one destroyed."""
+        sought = self._sought.setdefault(meeting_id, {})
+        for recording_id in recording_ids:
+            ends = sought.setdefault(recording_id, set())
+            for store in self._stores:
                 wraps = store.get(recording_id)
                 if wraps is not None:
-                    found += [needle(file) for file in wraps.files.values()]
-        return found
+                    ends.update(needle(file) for file in wraps.files.values())
 
-    def _verify(self, needles: Sequence[bytes]) -> tuple[str, ...] | VaultUnwritable:
-        """Sync the unlinking, and search the stores' files; the words for what was done."""
+    def _done(self, meeting_id: str, *, searched: bool) -> tuple[str, ...]:
+        """The words for what was done.
+
+        Where a kill came between, or a store was lost, wraps were gone before anybody had seen
+        them: then nothing was there to search for, and nobody says that it was.
+        """
+        sought = self._sought[meeting_id].values()
+        known = searched and bool(sought) and all(sought)
+        return (KEYS_ABSENT, *((BYTES_SEARCHED,) if known else ()), FILES_ABSENT)
+
+    def _verify(self, meeting_ids: Sequence[str]) -> bool | VaultUnwritable:
+        """Sync the unlinking, and search the stores' files; whether that could be done."""
         try:
             files.sync_folder(self._segments)
         except OSError as err:
             return VaultUnwritable(f"errno {err.errno}")
         try:
-            searched = bytes_absent(self._stores, needles)
+            sought = [self._sought[meeting_id].values() for meeting_id in meeting_ids]
+            return bytes_absent(
+                self._stores, [end for ends in sought for one in ends for end in one]
+            )
         except VaultUnwritable as err:
             return err
-        return (KEYS_ABSENT, *((BYTES_SEARCHED,) if searched else ()), FILES_ABSENT)

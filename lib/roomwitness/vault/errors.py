@@ -87,6 +87,12 @@ class VaultInUse(WitnessError):
     key = "vault_in_use"
 
 
+class VaultElsewhere(WitnessError):
+    """The folder is empty, and there are keys of recordings: the vault's disk is not there."""
+
+    key = "vault_elsewhere"
+
+
 class StoreError(WitnessError):
     """The index or a key store is damaged or was made by a newer version."""
 

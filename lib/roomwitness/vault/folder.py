@@ -1,4 +1,4 @@
-"""Whether a folder can hold a vault."""
+"""Whether a folder can hold a vault, and whether it holds one."""
 
 from pathlib import Path
 
@@ -18,5 +18,23 @@ def check_folder(path: Path) -> None:
         probe = path / ".writable"
         replace(probe, b"", sync=False)
         probe.unlink()
+    except OSError as err:
+        raise disk_error(err) from None
+
+
+def begun(root: Path) -> bool:
+    """Whether there is anything of a vault in the folder: an index, a log or a recording.
+
+    Raises:
+        VaultUnwritable: it cannot be looked at.
+    """
+    try:
+        if any(
+            path.is_file() and path.stat().st_size
+            for path in (root / "index.db", root / "custody" / "log.jsonl")
+        ):
+            return True
+        segments = root / "segments"
+        return segments.is_dir() and any(path.is_dir() for path in segments.iterdir())
     except OSError as err:
         raise disk_error(err) from None

@@ -1,7 +1,7 @@
 """Look into a vault from outside, read-only: nothing is created, migrated or repaired."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,21 +47,25 @@ def inspect(vault: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def export_identities(
-    held: Path, custodian: age.AnyIdentity
+    stores: Sequence[Path], custodian: age.AnyIdentity
 ) -> tuple[dict[str, str], frozenset[str]]:
-    """Identity of each held recording by its id, for ``age -d -i``; and those it does not open.
+    """Identity of each recording in these key stores, for ``age -d -i``; and those it opens not.
 
     Raises:
         StoreError: there is no readable key store.
         KeyMissing: this custodian's identity opens none of them.
     """
-    with _read_only(held / "held-keys.db") as db:
-        rows = db.execute("SELECT recording, file FROM wrap ORDER BY recording, key").fetchall()
+    rows = []
+    for path in stores:
+        with _read_only(path) as db:
+            rows += db.execute(
+                "SELECT recording, file FROM wrap WHERE kind = 'custodian' ORDER BY recording, key"
+            ).fetchall()
     found: dict[str, str] = {}
     for recording, file in rows:
         if recording not in found:
             with suppress(KeyMissing):  # Another custodian's.
                 found[recording] = age.decrypt(file, [custodian]).decode()
     if rows and not found:
-        raise KeyMissing("this identity opens no held recording")
+        raise KeyMissing("this identity opens no recording here")
     return found, frozenset(row[0] for row in rows) - found.keys()

@@ -146,6 +146,11 @@ class KeyStore:
             self._db = None
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a store to be opened; else ``open`` makes one."""
+        return self._path.is_file()
+
+    @property
     def in_place(self) -> bool:
         """Whether the path still names the file that was opened: SQLite would not tell."""
         return self._file is not None and self._seen() == self._file

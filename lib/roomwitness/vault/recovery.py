@@ -1,7 +1,6 @@
 """After a kill: what was flushed becomes a whole, listed segment again."""
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,10 +8,18 @@ from pathlib import Path
 
 from roomwitness import files
 
-from . import age
-from .errors import AgeFormatError, KeyMissing, RecordingSealed, VaultFull, VaultUnwritable
+from . import age, leftovers
+from .errors import (
+    AgeFormatError,
+    KeyMissing,
+    RecordingSealed,
+    VaultFull,
+    VaultUnwritable,
+    disk_error,
+)
 from .index import Index
 from .keys import KeyStore
+from .leftovers import Account
 from .records import Recording, Recovered, Segment, file_name, segment_of
 from .tail import kept
 from .writer import PART, TAIL
@@ -37,25 +44,33 @@ class Recovery:
         self._segments = segments
         self._identity = identity
         self._closed: set[str] = set()
+        # Recordings that are there and not in the index, and were left alone.
+        self.unlisted: frozenset[str] = frozenset()
 
     def closed(self) -> int:
         """How many recordings have an open segment that only a custodian can make whole."""
         self._closed = {name for name in self._closed if self._index.recording(name) is not None}
         return len(self._closed)
 
-    def everything(self) -> list[Recovered]:
-        """Make whole what a kill left open, and finish erasures that it broke off."""
+    def everything(self, account: Account) -> list[Recovered]:
+        """Make whole what a kill left open, and take away what the log says was erased."""
         recovered = []
         for recording in self._index.recordings():
             recovered += self.recording(recording)
         known = {recording.id for recording in self._index.recordings()}
-        for folder in self._segments.iterdir():
-            if folder.name not in known:
-                shutil.rmtree(folder, ignore_errors=True)
-        erased = self._ephemeral.ids() - known
-        self._ephemeral.destroy(erased)
+        self._settle_unlisted(known, account)
         self._settle_holds(known)
         return recovered
+
+    def _settle_unlisted(self, known: set[str], account: Account) -> None:
+        try:
+            _, left = leftovers.settle(known, self._ephemeral, self._held, self._segments, account)
+        except OSError as err:
+            raise disk_error(err) from None
+        self.unlisted = frozenset(one.recording for one, _ in left)
+        for one, fate in left:
+            if fate is not None and fate.held and one.ephemeral and not one.held:
+                self._hold(one.recording)  # Evidence, though no row says so: into the backups.
 
     def _settle_holds(self, known: set[str]) -> None:
         """A hold, or a release, that was broken off between index and key store: as the index says.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from roomwitness import files
 from roomwitness.policy.words import Meeting
 
 from . import age, receipts, scan
@@ -20,14 +21,17 @@ from .errors import (
     AgeFormatError,
     KeyMissing,
     SegmentCorrupted,
+    VaultElsewhere,
     VaultFull,
     VaultUnwritable,
+    disk_error,
 )
-from .folder import check_folder
+from .folder import begun, check_folder
 from .freeze import Freeze
 from .index import Index
 from .intake import MIN_FREE_BYTES, Intake
 from .keys import KeyStore
+from .leftovers import Account, NoAccount
 from .people import People
 from .records import (
     ClockEvent,
@@ -38,7 +42,7 @@ from .records import (
     Segment,
 )
 from .recovery import Recovery
-from .trial import keys_work
+from .trial import TRIAL, keys_work
 from .wrapping import KeyRing, Wrapping
 
 # A recording process whose Home Assistant was killed seals what it has open, and ends.
@@ -77,12 +81,26 @@ class Vault(Intake):
 
         Raises:
             VaultUnwritable, VaultFull, StoreError.
+            VaultElsewhere: keys are here, and the folder has no vault; nothing is put into it.
         """
+        if not begun(self._root):
+            self._require_no_keys()
         check_folder(self._segments)
         super().open()
         self.people.open()
         self._ephemeral.open()
         self._held.open()
+
+    def _require_no_keys(self) -> None:
+        for store in (self._ephemeral, self._held):
+            if not store.exists:
+                continue
+            store.open()
+            try:
+                if any(not name.startswith(TRIAL) for name in store.ids()):
+                    raise VaultElsewhere
+            finally:
+                store.close()
 
     def close(self) -> None:
         """Close the index and the key stores."""
@@ -125,6 +143,9 @@ class Vault(Intake):
     def begin_recording(self, meeting_id: str, camera_id: str, now: datetime) -> Recording:
         """Make a recording with a key pair of its own; the wraps are stored before the row.
 
+        Its folder is made first: a kill leaves it empty beside the key, and so tells that nothing
+        was recorded (leftovers.py).
+
         Raises:
             CustodiansUnusable, VaultFull, VaultUnwritable.
         """
@@ -136,6 +157,11 @@ class Vault(Intake):
             recipient=str(recipient),
             started=now,
         )
+        try:
+            (self._segments / recording.id).mkdir(mode=0o700)
+            files.sync_folder(self._segments)
+        except OSError as err:
+            raise disk_error(err) from None
         self._ephemeral.put(recording.id, wraps)
         self._index.save_recording(recording)
         return recording
@@ -203,14 +229,20 @@ class Vault(Intake):
         except OSError, AgeFormatError:
             raise SegmentCorrupted(segment=segment.id) from None
 
-    def recover(self) -> list[Recovered]:
-        """Make whole what a kill left open, and finish erasures that it broke off.
+    def recover(self, account: Account | None = None) -> list[Recovered]:
+        """Make whole what a kill left open, and take away what ``account`` says was erased.
 
         Raises:
             VaultInUse: another process still records into this vault.
+            VaultUnwritable, VaultFull: a store cannot be changed, or a folder not read.
         """
         with self.alone.held(_ENDING_S):
-            return self._recovery.everything()
+            return self._recovery.everything(account or NoAccount())
+
+    @property
+    def unlisted(self) -> frozenset[str]:
+        """Recordings that ``recover`` found, whole or in part, and the index does not list."""
+        return self._recovery.unlisted
 
     def closed(self) -> int:
         """How many recordings have a segment, left open by a kill, that only a custodian can close.
@@ -260,6 +292,7 @@ class Vault(Intake):
     def receive(self, found: Sequence[tuple[Receipt, str | None]]) -> None:
         """Exchange the rows of erased meetings for receipts with their signed files."""
         receipts.receive(self._index, found)
+        self._eraser.forget(receipt.meeting_id for receipt, _ in found)
 
     @property
     def index(self) -> Index:

@@ -11,6 +11,8 @@ from .wrapping import KeyRing
 
 _MARK = b"room witness"
 _SAMPLE = 8
+# What the key is called while it is tried.
+TRIAL = "trial-"
 
 
 def keys_work(store: KeyStore, ring: KeyRing) -> bool:
@@ -19,7 +21,7 @@ def keys_work(store: KeyStore, ring: KeyRing) -> bool:
     Also whether the store is still where it was opened, and some of its other keys open. A sealed
     site's keys cannot be opened here: of them only making, keeping and destroying is tried.
     """
-    name = f"trial-{secrets.token_hex(12)}"
+    name = f"{TRIAL}{secrets.token_hex(12)}"
     try:
         recipient, wraps = ring.new_key()
         others = islice(store.ids(), _SAMPLE)

@@ -164,9 +164,12 @@ class Answers:
         return tuple(found)
 
     def _site_problems(self) -> list[Problem]:
+        lost = [m.held for m in map(self._ledger.get, self._upkeep.keys_lost) if m is not None]
         return [
             *problems.of_site(
-                keys_lost=self._upkeep.keys_lost,
+                keys_lost=not all(lost),
+                held_keys_lost=sum(lost),
+                unlisted=len(self._vault.unlisted),
                 disk=self._disk_problem,
                 tampered=self._ledger.tampered,
                 broken=[*self._upkeep.broken, *sorted(self._scrub.disagreeing)],

@@ -36,6 +36,7 @@ from .ground import Ground
 from .holds import Holds
 from .keys import Keys
 from .ledger import Ledger
+from .leftovers import Told
 from .outside import Outside
 from .preflight import Preflight
 from .scrub import Scrub
@@ -148,12 +149,19 @@ class Witness(Answers):
     def _open(self, now: datetime) -> None:
         self._vault.open()
         self._ledger.open(now)
-        self._ledger.recordings.recovered(self._vault.recover(), now)
+        ledger = self._ledger
+        account = Told(ledger.log, ledger.folder, ledger.signer.vkey, now)
+        ledger.recordings.recovered(self._vault.recover(account), now)
+        if unlisted := len(self._vault.unlisted):
+            ledger.note("recordings_unlisted", now, recordings=unlisted)
         self.keys.open(now)
         self.people.open(now)
-        for meeting_id in self._vault.lost_keys():
-            self._upkeep.keys_lost = True
-            self._ledger.note("ephemeral_keys_lost", now, meeting=meeting_id)
+        self._upkeep.keys_lost = self._vault.lost_keys()
+        for meeting_id in self._upkeep.keys_lost:
+            meeting = ledger.get(meeting_id)
+            held = meeting is not None and meeting.held
+            kind = "held_keys_lost" if held else "ephemeral_keys_lost"
+            ledger.note(kind, now, meeting=meeting_id)
         self._upkeep.erasures.copies.refresh()
         self._upkeep.broken = self._vault.broken()
         for name in self._upkeep.broken:

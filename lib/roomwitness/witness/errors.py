@@ -109,3 +109,9 @@ class TimestampUnreachable(WitnessError):
     """The timestamp authority did not answer, or cannot now; it is tried again."""
 
     key = "timestamp_unreachable"
+
+
+class RecordingKept(WitnessError):
+    """The index lists the recording, the custody log has it held, or there is no such one."""
+
+    key = "recording_kept"

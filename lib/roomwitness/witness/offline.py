@@ -5,23 +5,26 @@ is lost too, and only the wraps are changed.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from roomwitness.custody import CustodyLog
-from roomwitness.vault import Recovered, Vault
+from roomwitness.custody import CustodyLog, LogTampered, LogUnwritable
+from roomwitness.vault import Recovered, Vault, leftovers
 from roomwitness.vault.age import AnyIdentity, KnownIdentity, generate_identity, parse_recipient
-from roomwitness.vault.check import Places
+from roomwitness.vault.alone import Alone
+from roomwitness.vault.check import REPAIRABLE, Finding, Places, repair
 from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import KeyStore
+from roomwitness.vault.leftovers import Leftover
 from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
 
 from .config import signer
-from .errors import CustodianKnown, CustodianNotFound, LastCustodian
+from .errors import CustodianKnown, CustodianNotFound, LastCustodian, RecordingKept
 from .ledger import Ledger
+from .leftovers import Told
 
 
 def rewrap(
@@ -85,9 +88,7 @@ def recover(
         KeyMissing: there is no key file, so nothing could be logged.
         StoreError, VaultUnwritable, VaultFull, LogTampered, LogUnwritable: it may be repeated.
     """
-    stored = StoredKeys.load(keys_file)
-    if stored is None:
-        raise KeyMissing("no key file of the site here")
+    stored = _required(keys_file)
     with _alone(places.root / "index.db"):
         pass
     vault = Vault(places.root, places.ephemeral, places.held, stored.ring.site, ())
@@ -98,9 +99,95 @@ def recover(
         ledger = Ledger(vault, places.root / "custody", signer(stored), stored.origin)
         ledger.open(now)
         stack.callback(ledger.close)
-        found = vault.recover()
+        account = Told(ledger.log, ledger.folder, ledger.signer.vkey, now, offline=True)
+        found = vault.recover(account)
         ledger.recordings.recovered(found, now)
         return found, vault.closed()
+
+
+def mend(
+    places: Places, keys_file: Path, look: Callable[[], list[Finding]], now: datetime
+) -> list[Finding]:
+    """Repair what ``look`` finds and can be repaired, each in the custody log before it is done.
+
+    Nobody else has the vault meanwhile.
+
+    Raises:
+        VaultInUse: Home Assistant runs, or something still records.
+        KeyMissing: there is no key file, so nothing could be logged.
+        StoreError, VaultUnwritable, VaultFull, LogTampered, LogUnwritable: it may be repeated.
+    """
+    stored = _required(keys_file)
+    with Alone(places.root / "recording.lock").held(0):
+        with _alone(places.root / "index.db"):
+            pass
+        found = look()
+        if not any(finding.invariant in REPAIRABLE for finding in found):
+            return found
+        # Home Assistant may have opened it since; what it lists is read again once it cannot.
+        with _mending(places, stored, now) as (log, known, account):
+
+            def note(finding: Finding) -> None:
+                fields = {"invariant": finding.invariant, "of": finding.of}
+                log.append("repaired", now, **fields, offline=True)
+                log.checkpoint()
+
+            return repair(places, found, known, account, note)
+
+
+def discard(
+    places: Places, keys_file: Path, recordings: Sequence[str], now: datetime
+) -> list[Leftover]:
+    """Destroy what there is of recordings that the index does not list, logged; gives what it was.
+
+    Raises:
+        VaultInUse, KeyMissing, StoreError, VaultUnwritable, LogTampered, LogUnwritable.
+        RecordingKept: one is listed, not there, or held as far as is known; nothing is changed.
+    """
+    stored = _required(keys_file)
+    with (
+        Alone(places.root / "recording.lock").held(0),
+        _mending(places, stored, now) as (_, known, account),
+        closing(KeyStore(places.ephemeral / "ephemeral-keys.db")) as ephemeral,
+        closing(KeyStore(places.held / "held-keys.db")) as held,
+    ):
+        ephemeral.open()
+        held.open()
+        segments = places.root / "segments"
+        found = {one.recording: one for one in leftovers.find(known, ephemeral, held, segments)}
+        fates = account.fates()
+        for name in recordings:
+            one, fate = found.get(name), fates.get(name)
+            # What the log does not know may be evidence if a wrap lies where backups take it.
+            if one is None or (one.held if fate is None else fate.held):
+                raise RecordingKept
+        gone = [found[name] for name in recordings]
+        if not account.going(gone, fates):
+            raise LogUnwritable("the log cannot be written")
+        leftovers.destroy(gone, ephemeral, held, segments)
+        return gone
+
+
+def _required(keys_file: Path) -> StoredKeys:
+    stored = StoredKeys.load(keys_file)
+    if stored is None:
+        raise KeyMissing("no key file of the site here")
+    return stored
+
+
+@contextmanager
+def _mending(
+    places: Places, stored: StoredKeys, now: datetime
+) -> Iterator[tuple[CustodyLog, frozenset[str], Told]]:
+    """The log, the recordings that the index lists, and the log's account; all to ourselves."""
+    folder = places.root / "custody"
+    if not (folder / "log.jsonl").is_file():
+        raise LogTampered("the custody log is gone")
+    with _alone(places.root / "index.db") as db, closing(_log(places.root, stored)) as log:
+        if db is None:
+            raise StoreError("no such store here")
+        known = frozenset(str(row[0]) for row in db.execute("SELECT id FROM recording"))
+        yield log, known, Told(log, folder, signer(stored).vkey, now, offline=True)
 
 
 def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]) -> StoredKeys:
@@ -145,10 +232,13 @@ def _opener(wrapping: Wrapping, identity: AnyIdentity) -> Opener:
 
 
 @contextmanager
-def _alone(index: Path) -> Iterator[None]:
-    """Have the index to ourselves: whoever runs has it open (sqlite.org/wal.html, section 8)."""
+def _alone(index: Path) -> Iterator[sqlite3.Connection | None]:
+    """Have the index to ourselves: whoever runs has it open (sqlite.org/wal.html, section 8).
+
+    Gives it, or None where there is none.
+    """
     if not index.is_file():
-        yield
+        yield None
         return
     with closing(sqlite3.connect(index, timeout=0, isolation_level=None)) as db:
         try:
@@ -159,6 +249,6 @@ def _alone(index: Path) -> Iterator[None]:
         except sqlite3.DatabaseError:
             raise StoreError("the index cannot be read") from None
         try:
-            yield
+            yield db
         finally:
             db.execute("ROLLBACK")

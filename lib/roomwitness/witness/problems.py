@@ -12,14 +12,23 @@ from .status import Problem
 def of_site(
     *,
     keys_lost: bool,
+    held_keys_lost: int,
+    unlisted: int,
     disk: Problem | None,
     tampered: Iterable[str],
     broken: Sequence[str],
     rolled_back: bool,
 ) -> Iterator[Problem]:
-    """The site's stores: ``tampered`` names logs set aside, ``broken`` names invariants."""
+    """The site's stores: ``tampered`` names logs set aside, ``broken`` names invariants.
+
+    ``held_keys_lost`` counts held meetings, ``unlisted`` recordings that the index does not list.
+    """
     if keys_lost:
         yield Problem(key="ephemeral_keys_lost")
+    if held_keys_lost:
+        yield Problem(key="held_keys_lost", placeholders={"count": str(held_keys_lost)})
+    if unlisted:
+        yield Problem(key="recordings_unlisted", placeholders={"count": str(unlisted)})
     if disk is not None:
         yield disk
     for name in tampered:

@@ -74,7 +74,8 @@ class Upkeep:
         self._watches = watches
         self._disk = disk
         self._notify = notify
-        self.keys_lost = False
+        # Meetings that are not erased, with a recording whose keys are gone.
+        self.keys_lost: list[str] = []
         self.broken: list[str] = []
         self.erasures = Erasures(vault, ledger, origin)
 
@@ -275,7 +276,7 @@ class Upkeep:
             await self.run(self.erasures.run, wanted, now)
         finally:
             if self.keys_lost:
-                self.keys_lost = bool(await self.run(self._vault.lost_keys))
+                self.keys_lost = await self.run(self._vault.lost_keys)
             for room_id in sorted({item.meeting.room_id for item in wanted}):
                 self._notify(room_id)
 

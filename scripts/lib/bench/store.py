@@ -126,7 +126,7 @@ def _erase(root: Path, count: int, mib: int, entries: int) -> float:
         recording = vault.begin_recording(meeting.id, "c", T)
         segment_id = f"{number:015d}-00000000"
         path = root / "vault" / "segments" / recording.id / f"{segment_id}.mp4.age"
-        path.parent.mkdir()
+        path.parent.mkdir(exist_ok=True)
         with path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, mib << 20)
         vault.index.add_segment(

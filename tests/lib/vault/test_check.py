@@ -10,15 +10,36 @@ from pathlib import Path
 import pytest
 
 from roomwitness.cli import main
-from roomwitness.custody import CustodyLog, SealedFile, SiteSigner, files_root
+from roomwitness.custody import CustodyLog, SealedFile, files_root
 from roomwitness.policy.words import Hold, HoldKind, MeetingState
 from roomwitness.vault import Vault
 from roomwitness.vault.check import REPAIRABLE, Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
+from roomwitness.vault.leftovers import Fate, NoAccount
+from roomwitness.witness.config import generate_site_keys, signer
 
 from .conftest import CUSTODIAN, Place, T, begin, erase_meeting, meeting, write
 
 HOLD = Hold(id="h", kind=HoldKind.THREAT, reason="", created=T, review_date=T)
+
+
+class Log(NoAccount):
+    """Says that ``stray`` was erased, and that nothing is held."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def fates(self) -> dict[str, Fate]:
+        calm = recording_of(self._place, "calm")
+        return {"stray": Fate("x", erased=True), calm: Fate("calm")}
+
+
+def mended(place: Place, found: list[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """What ``repair`` says of them, and what it noted."""
+    with closing(sqlite3.connect(place.root / INDEX)) as db:
+        known = {row[0] for row in db.execute("SELECT id FROM recording")}
+    noted: list[Finding] = []
+    return repair(places(place), found, known, Log(place), noted.append), noted
 
 
 def places(place: Place) -> Places:
@@ -106,7 +127,9 @@ def test_each_invariant_is_seen_when_it_breaks(filled: Place, name: str) -> None
     before = _all_bytes(filled)
     assert check(places(filled), deep=True)
     assert _all_bytes(filled) == before, "a check changes nothing"
-    repaired = repair(places(filled), found)
+    repaired, noted = mended(filled, found)
+    unlisted = {"ephemeral-key-has-recording", "held-key-has-recording", "folder-has-recording"}
+    assert noted == [f for f in found if f.invariant in REPAIRABLE - unlisted]
     assert {f.invariant for f in repaired if f.repaired} == {
         f.invariant for f in found if f.invariant in REPAIRABLE
     }
@@ -129,7 +152,24 @@ def _all_bytes(place: Place) -> dict[str, bytes]:
 
 def test_a_key_that_went_meanwhile_is_not_said_to_be_repaired(filled: Place) -> None:
     asked = [Finding("hold-has-held-key", "nobody")]
-    assert repair(places(filled), asked) == asked
+    assert mended(filled, asked) == (asked, [])
+
+
+def test_no_repair_destroys_the_only_key_or_what_the_log_has_held(filled: Place) -> None:
+    """An index that was put back may not know of a hold; nor whose a folder is."""
+    calm, held = recording_of(filled, "calm"), recording_of(filled, "held")
+    sql(filled, INDEX, "DELETE FROM hold")
+    BROKEN["held-key-has-hold"](filled)
+    (filled.folder / "segments" / "unheard").mkdir()
+    (filled.folder / "segments" / "unheard" / "1-2.mp4.age").write_bytes(b"x")
+    found = check(places(filled))
+    assert {f.of for f in found if f.invariant == "held-key-has-hold"} == {calm, held}
+    repaired, _ = mended(filled, found)
+    assert {f.of for f in repaired if f.repaired} == {calm}, "the log says nothing of the other"
+    sql(filled, EPHEMERAL, "DELETE FROM wrap")
+    BROKEN["held-key-has-hold"](filled)
+    assert not any(f.repaired for f in mended(filled, check(places(filled)))[0])
+    assert (filled.folder / "segments" / "unheard" / "1-2.mp4.age").exists()
 
 
 def test_the_quick_check_looks_at_no_file(filled: Place) -> None:
@@ -145,9 +185,11 @@ def test_a_running_recording_is_not_a_finding(place: Place, vault: Vault) -> Non
     writer.abort()
 
 
-def log_of(place: Place) -> None:
-    """The custody log as it would be, had the vault's meetings been real."""
-    log = CustodyLog(place.folder / "custody", SiteSigner.generate("o"), "o").open()
+def log_of(place: Place) -> Path:
+    """The custody log as it would be, had the vault's meetings been real; the site's key file."""
+    keys = generate_site_keys("o").stored("o")
+    keys.save(place.root / "site.json")
+    log = CustodyLog(place.folder / "custody", signer(keys), "o").open()
     vault = place.open()
     for name in ("held", "calm"):
         (recording,) = vault.recordings(name)
@@ -158,12 +200,13 @@ def log_of(place: Place) -> None:
     vault.close()
     log.checkpoint()
     log.close()
+    return place.root / "site.json"
 
 
 def test_the_command_tells_by_its_exit_code(
     filled: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log_of(filled)
+    keys = log_of(filled)
     words = [
         *("check", str(filled.folder)),
         *("--ephemeral", str(filled.ephemeral), "--held", str(filled.held)),
@@ -176,7 +219,9 @@ def test_the_command_tells_by_its_exit_code(
     assert finding == {"invariant": "folder-has-recording", "of": "stray", "repaired": False}
     assert main(words) == 1
     assert "BROKEN: folder-has-recording stray" in capsys.readouterr().out
-    assert main([*words, "--repair"]) == 0
+    assert main([*words, "--repair"]) == 1
+    assert "key_missing" in capsys.readouterr().err
+    assert main([*words, "--repair", "--keys", str(keys)]) == 0
     assert "repaired: folder-has-recording stray" in capsys.readouterr().out
     assert main([*words, "--deep"]) == 0
     (filled.folder / "index.db").write_bytes(b"not a database" * 100)

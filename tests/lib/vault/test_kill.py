@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from roomwitness import files
-from roomwitness.policy.words import MeetingState
 from roomwitness.vault import Recording, Vault, age
 from roomwitness.vault.errors import KeyMissing, VaultFull
 
@@ -212,18 +211,6 @@ def test_a_really_full_disk(small_disk: Path, min_free: int) -> None:
     assert all_media(vault, other) == PIECE
     vault.close()
     assert 0 < flushed < 1_000_000
-
-
-def test_an_erasure_finished_by_a_later_try_removes_strays(place: Place) -> None:
-    vault = place.open()
-    begin(vault)
-    stray = place.folder / "segments" / ("f" * 32)
-    stray.mkdir()
-    (stray / "x.mp4.age").write_bytes(age.encrypt(b"", [SITE.recipient]))
-    vault.recover()
-    assert not stray.exists()
-    assert vault.meetings()[0].state is MeetingState.REVIEW
-    vault.close()
 
 
 def test_metadata_is_made_whole_after_a_kill_as_its_segment_is(place: Place) -> None:
