@@ -18,6 +18,9 @@ from .service import Service
 
 # Sealing 64 cameras takes a second or two; a disk may be slow.
 ENDING_S = 10.0
+# For glibc (mallopt(3); others ignore it): what is freed goes back. As it is by itself, one large
+# picture raises both bounds for good, and pieces of pictures leave holes that grow by the minute.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
 
 
 class Life(Protocol):
@@ -72,7 +75,7 @@ async def in_process(theirs: socket.socket) -> Life:
             sys.executable,
             *("-P", "-m", "roomwitness.recording", str(theirs.fileno())),
             pass_fds=(theirs.fileno(),),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_places())},
+            env={**os.environ, **MEMORY, "PYTHONPATH": os.pathsep.join(_places())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -9,6 +9,8 @@ that was recorded is decrypted and compared with the film, picture by picture.
 import argparse
 import contextlib
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import psutil
 
 from bench import _media, _ours, _report
 from bench._account import Account, account
+from roomwitness.recording.process import MEMORY
 from roomwitness.vault import Vault, age
 from tests.peers import gstreamer
 
@@ -37,6 +40,9 @@ GOALS = {
 }
 _SAMPLES = 10
 _TICK_S = 0.01  # The kernel counts no less: a tiny run of ffmpeg may show none at all.
+
+
+type Figures = dict[str, float | None]
 
 
 @dataclass
@@ -66,12 +72,15 @@ class Side:
 
 
 @contextlib.contextmanager
-def _child(module: str, told: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+def _child(
+    module: str, told: dict[str, Any], environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process of ours; it dies with the block, and its log is shown only if that fails."""
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
             [sys.executable, "-m", f"bench.{module}"],
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -124,6 +133,7 @@ def _beside(
     url: str, film: _media.Film, streams: int, seconds: float, root: Path
 ) -> tuple[Side, Side, Account]:
     """Ours and ffmpeg at the same time."""
+    root.mkdir()
     identity = str(age.generate_identity())
     told = {
         "url": url,
@@ -133,7 +143,7 @@ def _beside(
         "segment_seconds": 60.0,
     }
     begun = datetime.now(UTC)
-    with _child("_ours", told) as child, _ffmpegs(url, streams, root / "ffmpeg") as peers:
+    with _child("_ours", told, MEMORY) as child, _ffmpegs(url, streams, root / "ffmpeg") as peers:
         assert _line(child) == "ready\n"
         time.sleep(3)
         ours = Side([psutil.Process(child.pid)])
@@ -200,6 +210,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     found.add_argument("--size", default="1920x1080")
     found.add_argument("--mbit", type=float, default=4.0, help="bit rate of a stream, Mbit/s")
     found.add_argument("--no-home", action="store_true", help="leave Home Assistant's part out")
+    found.add_argument("--home-only", action="store_true", help="only Home Assistant's part")
     found.add_argument("--folder", type=Path, help="where to record (default: a temporary one)")
     options = found.parse_args(words)
     options.seconds = options.seconds or (15.0 if options.quick else 60.0)
@@ -211,61 +222,61 @@ def main(words: Sequence[str] | None = None) -> None:
     options = _options(words)
     n, seconds = options.streams, options.seconds
     print(f"{_report.machine()}; {n} streams of {options.size}, {seconds:g} s a part", flush=True)
+    figures: Figures = {"streams": n, "seconds": seconds, **dict.fromkeys(GOALS)}
+    accounts: dict[str, Account] = {}
     with contextlib.ExitStack() as stack:
         place = tempfile.TemporaryDirectory(prefix="rw-bench-", dir=options.folder)
         root = Path(stack.enter_context(place))
         film = _media.make(root / "film", size=options.size, mbit_s=options.mbit)
         url, _ = stack.enter_context(gstreamer(fps=film.fps, loop=film.folder))
         url = url.replace("/cam", "/loop")
-        ours, theirs, lost = _beside(url, film, n, seconds, root)
-        minutes = n * seconds / 60
-        rows: list[tuple[object, ...]] = [
-            (
-                name,
-                s.cpu_s / minutes,
-                s.pss[-1] / 1e6,
-                s.uss[-1] / 1e6,
-                (s.uss[-1] - s.uss[0]) / 1e6,
-            )
-            for name, s in (("ours, encrypting", ours), ("ffmpeg -c copy", theirs))
-        ]
-        head: tuple[str, ...] = ("", "CPU-s a stream-minute", "PSS MB", "USS MB", "USS growth MB")
-        _report.table(f"{n} streams of {film.mbit_s:.1f} Mbit/s, both at once", head, rows)
-        figures: dict[str, float | None] = {
-            "streams": n,
-            "seconds": seconds,
-            "cpu_ratio": ours.cpu_s / max(theirs.cpu_s, _TICK_S),
-            "memory_ratio": ours.pss[-1] / theirs.pss[-1],
-            # By the pages that nobody shares: what is shared weighs more when others end.
-            "memory_growth_mb": (ours.uss[-1] - ours.uss[0]) / 1e6,
-            # What is still growing once everything has been used for a while.
-            "growth_mb": (ours.uss[-1] - ours.uss[len(ours.uss) // 2]) / 1e6,
-            "undeclared_lost": lost.lost_undeclared + lost.damaged,
-            "loop_blocked_p99_ms": None,
-            "loop_blocked_max_ms": None,
-        }
-        accounts = [("library", lost)]
+        if not options.home_only:
+            ours, theirs, accounts["library"] = _beside(url, film, n, seconds, root / "beside")
+            _compare(ours, theirs, film, figures)
+            shutil.rmtree(root / "beside")  # It may be tens of gigabytes.
         if not options.no_home:
-            told, at_home = _home(url, film, n, seconds, root / "home")
-            accounts.append(("in Home Assistant", at_home))
-            late = {phase: _percentiles(ms) for phase, ms in told["late_ms"].items()}
-            head = ("Home Assistant's loop, late by ms", "p50", "p99", "max")
-            rows = [(phase, *found) for phase, found in late.items()]
-            _report.table("A 5 ms timer in Home Assistant's event loop", head, rows)
-            grown = (told["uss"] - told["uss_before"]) / 1e6
-            print(f"\nIts process: {told['cpu']:.2f} cores, {grown:.0f} MB more than before;")
-            apart = told["recorder_uss"] / 1e6
-            print(f"the recording process: {told['recorder_cpu']:.2f} cores, {apart:.0f} MB.")
-            print(f"Longest garbage collection: {told['collection_ms']:.1f} ms.")
-            _, p99, worst = late["recording"]
-            figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = p99, worst
-            figures["loop_blocked_start_ms"] = late["starting"][2]
-            figures["loop_blocked_end_ms"] = late["ending"][2]
-            figures["undeclared_lost"] += at_home.lost_undeclared + at_home.damaged  # type: ignore[operator]
-        head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")
-        rows = [
-            (name, a.recorded, a.lost_declared, a.lost_undeclared, a.damaged, a.gaps)
-            for name, a in accounts
-        ]
-        _report.table("Against the film, picture by picture", head, rows)
+            told, accounts["in Home Assistant"] = _home(url, film, n, seconds, root / "home")
+            _blocked(told, figures)
+    figures["undeclared_lost"] = sum(a.lost_undeclared + a.damaged for a in accounts.values())
+    rows = [
+        (name, a.recorded, a.lost_declared, a.lost_undeclared, a.damaged, a.gaps)
+        for name, a in accounts.items()
+    ]
+    head = ("pictures", "recorded", "lost, declared", "lost, undeclared", "damaged", "gaps")
+    _report.table("Against the film, picture by picture", head, rows)
     _report.finish(figures, GOALS)
+
+
+def _compare(ours: Side, theirs: Side, film: _media.Film, figures: Figures) -> None:
+    streams, seconds = figures["streams"] or 0, figures["seconds"] or 0
+    minutes = streams * seconds / 60
+    rows = [
+        (name, s.cpu_s / minutes, s.pss[-1] / 1e6, s.uss[-1] / 1e6, (s.uss[-1] - s.uss[0]) / 1e6)
+        for name, s in (("ours, encrypting", ours), ("ffmpeg -c copy", theirs))
+    ]
+    head = ("", "CPU-s a stream-minute", "PSS MB", "USS MB", "USS growth MB")
+    _report.table(f"{streams} streams of {film.mbit_s:.1f} Mbit/s, both at once", head, rows)
+    figures["cpu_ratio"] = ours.cpu_s / max(theirs.cpu_s, _TICK_S)
+    figures["memory_ratio"] = ours.pss[-1] / theirs.pss[-1]
+    # By the pages that nobody shares: what is shared weighs more when others end.
+    figures["memory_growth_mb"] = (ours.uss[-1] - ours.uss[0]) / 1e6
+    # What is still growing once everything has been used for a while.
+    figures["growth_mb"] = (ours.uss[-1] - ours.uss[len(ours.uss) // 2]) / 1e6
+
+
+def _blocked(told: dict[str, Any], figures: Figures) -> None:
+    late = {phase: _percentiles(ms) for phase, ms in told["late_ms"].items()}
+    rows = [(phase, *found) for phase, found in late.items()]
+    head = ("Home Assistant's loop, late by ms", "p50", "p99", "max")
+    _report.table("A 5 ms timer in Home Assistant's event loop", head, rows)
+    for name, cpu, uss in (
+        ("Its", "cpu", "uss"),
+        ("The recording", "recorder_cpu", "recorder_uss"),
+    ):
+        before, after = told[f"{uss}_before"] / 1e6, told[uss] / 1e6
+        print(f"{name} process: {told[cpu]:.2f} cores; {before:.0f} MB before, {after:.0f} after.")
+    print(f"Longest garbage collection of Home Assistant's: {told['collection_ms']:.1f} ms.")
+    _, p99, worst = late["recording"]
+    figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = p99, worst
+    figures["loop_blocked_start_ms"] = late["starting"][2]
+    figures["loop_blocked_end_ms"] = late["ending"][2]

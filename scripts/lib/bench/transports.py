@@ -20,6 +20,7 @@ import psutil
 from bench import _media, _ours, _report
 from bench._account import Account
 from bench.capture import Side, _accounts, _child, _line
+from roomwitness.recording.process import MEMORY
 from roomwitness.vault import age
 from tests.peers import gstreamer
 from tests.peers.certificates import make
@@ -53,7 +54,7 @@ def _run(
             "identity": identity,
             "segment_seconds": 60.0,
         }
-        child = stack.enter_context(_child("_ours", told))
+        child = stack.enter_context(_child("_ours", told, MEMORY))
         _line(child)
         time.sleep(2)
         side = Side([psutil.Process(child.pid)])

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ import pytest
 from roomwitness.capture import CaptureError, StreamSource
 from roomwitness.policy.words import GapCause
 from roomwitness.recording import News, RecorderLost, RecordingHost, Sealed, Status
-from roomwitness.recording.process import in_process
+from roomwitness.recording.process import MEMORY, in_process
 from roomwitness.vault import Vault
 from roomwitness.vault.errors import VaultInUse
 from tests.camera import Camera, CameraConfig
@@ -335,3 +336,16 @@ async def test_a_question_nobody_waits_for_is_dropped(house: House) -> None:
         apart = await recorder()
         await until(lambda: not apart.net_connections("tcp"))
         await host.stop()
+
+
+async def test_its_memory_goes_back_to_the_system() -> None:
+    """Which the C library does only where it is told to, before it begins."""
+    ours, theirs = socket.socketpair()
+    life = await in_process(theirs)
+    try:
+        (child,) = psutil.Process().children()
+        found = child.environ()
+        assert {name: found[name] for name in MEMORY} == MEMORY
+    finally:
+        ours.close()
+        await life.over()
