@@ -11,18 +11,22 @@ from typing import Literal, cast
 
 from .config import CameraConfig, Faults
 from .media import Media, Unit
-from .rtp import Sender
+from .rtp import Form, Sender, piece_of
 from .rtsp import RtspServer, Session
 
 type Kind = Literal[
     "drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage",
     "delay", "drip", "stall", "withhold", "restart", "reset", "half-close",
+    "cut", "headless", "unknown",
 ]  # fmt: skip
 
 # Each changes so many packets of the picture, one after the other.
 PACKETS: tuple[Kind, ...] = (
     *("drop", "duplicate", "reorder", "runt", "truncate", "long", "short", "garbage"),
 )
+# Each leaves something out of so many pictures, and numbers the packets as if there were nothing:
+# the end of a unit, the beginning of one, a packet of a kind that nobody has defined.
+CODING: tuple[Kind, ...] = ("cut", "headless", "unknown")
 _DRIP_EVERY_S = 0.01
 
 
@@ -41,12 +45,18 @@ class FilmMedia:
 
     audio = metadata = False
 
-    def __init__(self, film: Callable[[int], Unit], fps: int, epoch: float) -> None:
-        self.fps, self._film, self._epoch = fps, film, epoch
+    def __init__(
+        self, film: Callable[[int], Unit], fps: int, epoch: float, form: Form = "h264"
+    ) -> None:
+        self.fps, self._film, self._epoch, self.form = fps, film, epoch, form
         self._listeners: list[Callable[[Unit], None]] = []
         first = film(0)
-        sets = {nal[0] & 31: nal for nal in first.nals}
-        self.parameter_sets = sets[7], sets[8]
+        if form == "h264":
+            sets = {nal[0] & 31: nal for nal in first.nals}
+            self.parameter_sets: tuple[bytes, ...] = sets[7], sets[8]
+        else:
+            sets = {nal[0] >> 1 & 63: nal for nal in first.nals}
+            self.parameter_sets = sets[32], sets[33], sets[34]
         self.paused: Callable[[Unit], bool] = lambda _unit: False
         self.sent: list[Unit] = []
 
@@ -84,14 +94,17 @@ class FaultyCamera(RtspServer):
         drift_ppm: float = 0.0,
         chance: random.Random | None = None,
         udp: bool = False,
+        form: Form = "h264",
     ) -> None:
-        self.film = FilmMedia(film, fps, epoch)
+        self.film = FilmMedia(film, fps, epoch, form)
         self.film.paused = self._paused
         super().__init__(CameraConfig(audio=False, udp=udp), Faults(), cast(Media, self.film))
         self._drift_ppm, self._mtu = drift_ppm, mtu
         self._chance = chance or random.Random(1)
         self._faults = sorted(faults, key=lambda fault: fault.at)
         self._armed: list[Fault] = []
+        self._coding: list[Fault] = []
+        self._spoiled = 0
         self._left = 0
         self._kept: bytes | None = None
         self._slow: Fault | None = None
@@ -112,7 +125,7 @@ class FaultyCamera(RtspServer):
         await super().stop()
 
     def sender(self, kind: str) -> Sender:
-        return Sender(kind, self._mtu, self._drift_ppm)
+        return Sender(kind, self._mtu, self._drift_ppm, self.film.form, self._miscode)
 
     @property
     def url(self) -> str:
@@ -126,6 +139,8 @@ class FaultyCamera(RtspServer):
             self.happened.append(fault)
             if fault.kind in PACKETS or fault.kind == "reset":
                 self._armed.append(fault)
+            elif fault.kind in CODING:
+                self._coding.append(fault)
             elif fault.kind in ("stall", "withhold"):
                 self._frozen[fault.kind] = loop.time() + fault.seconds
             elif fault.kind == "restart":
@@ -167,11 +182,34 @@ class FaultyCamera(RtspServer):
     def _open(self, session: Session) -> bool:
         return session not in self._closed and not session.writer.transport.is_closing()
 
+    def _miscode(self, payloads: list[bytes]) -> list[bytes]:
+        """What an encoder makes of a picture that is sent in pieces."""
+        pieces = [(n, piece_of(self.film.form, p)) for n, p in enumerate(payloads)]
+        first = next((n for n, flags in pieces if flags is not None and flags & 0x80), None)
+        if not self._coding or first is None:
+            return payloads
+        fault = self._coding[0]
+        self._spoiled += 1
+        if self._spoiled == fault.count:
+            self._spoiled = 0
+            self._coding.pop(0)
+        if fault.kind == "cut":  # The last of a picture's pieces is its end.
+            return payloads[: self._chance.randrange(first + 1, len(payloads))]
+        if fault.kind == "headless":
+            return payloads[:first] + payloads[first + 1 :]
+        strange = self._chance.randrange(len(payloads))
+        head = payloads[strange][0]
+        head = head & 0xE0 | 30 if self.film.form == "h264" else head & 0x81 | 60 << 1
+        payloads[strange] = bytes((head,)) + payloads[strange][1:]
+        return payloads
+
     def put(self, session: Session, channel: int, packet: bytes) -> None:
         """Send a packet, or what a fault makes of it."""
         data = b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet
         if self._armed and not channel:
             data = self._spoil(data)
+            if self._left < 0 and session.over:
+                data = b""  # A datagram comes whole or not at all.
         self.deliver(session, data)
         if self._left < 0:
             self._left = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Literal
 
 import av
 import numpy as np
@@ -49,6 +50,8 @@ def scene(now: float) -> bytes:
 class Media:
     """Encodes in real time while anybody listens; every listener gets the same units."""
 
+    form: Literal["h264", "h265"] = "h264"
+
     def __init__(
         self,
         name: str,
@@ -62,7 +65,7 @@ class Media:
         self.metadata = metadata
         self.name, self.fps, self.gop, self.audio = name, fps, gop, audio
         self.size = (width, height)
-        self.parameter_sets: tuple[bytes, bytes] = (b"", b"")
+        self.parameter_sets: tuple[bytes, ...] = (b"", b"")
         self.sound_config = b""
         self._listeners: list[Callable[[Unit], None]] = []
         self._lock = threading.Lock()

@@ -1,19 +1,39 @@
-"""RTP (RFC 3550) out: H.264 (RFC 6184), AAC-hbr (RFC 3640), sender reports."""
+"""RTP (RFC 3550) out: H.264 (RFC 6184), H.265 (RFC 7798), AAC-hbr (RFC 3640), sender reports."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 from .media import SOUND_RATE, VIDEO_CLOCK, Unit
 
 _MTU = 1400
 _NTP = 2208988800
 
+type Form = Literal["h264", "h265"]
+
+
+def piece_of(form: Form, payload: bytes) -> int | None:
+    """Flags of a fragment (0x80: the first of its unit, 0x40: its last); None if it is none."""
+    if form == "h264":
+        return payload[1] if payload[0] & 31 == 28 else None
+    return payload[2] if payload[0] >> 1 & 63 == 49 else None
+
 
 class Sender:
-    """One track's packets; what is lost takes a sequence number and is not sent."""
+    """One track's packets; what is lost takes a sequence number and is not sent.
 
-    def __init__(self, kind: str, mtu: int = _MTU, drift_ppm: float = 0.0) -> None:
-        self.kind, self.mtu = kind, mtu
+    ``spoil`` changes a picture's payloads before they are numbered.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        mtu: int = _MTU,
+        drift_ppm: float = 0.0,
+        form: Form = "h264",
+        spoil: Callable[[list[bytes]], list[bytes]] | None = None,
+    ) -> None:
+        self.kind, self.mtu, self.form, self.spoil = kind, mtu, form, spoil
         self.rate = 1 + drift_ppm / 1e6
         self.payload_type = {"video": 96, "audio": 97, "metadata": 98}[kind]
         self.clock = SOUND_RATE if kind == "audio" else VIDEO_CLOCK
@@ -37,8 +57,11 @@ class Sender:
 
     def pack(self, unit: Unit) -> Iterator[bytes]:
         """The unit's RTP packets."""
-        pack = {"video": self._h264, "audio": self._aac, "metadata": self._metadata}[self.kind]
+        video = self._h264 if self.form == "h264" else self._h265
+        pack = {"video": video, "audio": self._aac, "metadata": self._metadata}[self.kind]
         payloads = list(pack(unit))
+        if self.spoil is not None and self.kind == "video":
+            payloads = self.spoil(payloads)
         for number, payload in enumerate(payloads, 1):
             marker = 0x80 if number == len(payloads) else 0
             head = bytes((0x80, marker | self.payload_type))
@@ -62,6 +85,22 @@ class Sender:
             for number, piece in enumerate(pieces):
                 flags = (0x80 if number == 0 else 0) | (0x40 if number == len(pieces) - 1 else 0)
                 yield bytes((nal[0] & 0xE0 | 28, flags | nal[0] & 31)) + piece
+
+    def _h265(self, unit: Unit) -> Iterator[bytes]:
+        small = [nal for nal in unit.nals if nal[0] >> 1 & 63 >= 32]
+        if small:  # AP.
+            yield b"\x60\x01" + b"".join(len(nal).to_bytes(2) + nal for nal in small)
+        for nal in unit.nals:
+            kind = nal[0] >> 1 & 63
+            if kind >= 32:
+                continue
+            if len(nal) <= self.mtu:
+                yield nal
+                continue
+            pieces = [nal[i : i + self.mtu] for i in range(2, len(nal), self.mtu)]
+            for number, piece in enumerate(pieces):
+                flags = (0x80 if number == 0 else 0) | (0x40 if number == len(pieces) - 1 else 0)
+                yield bytes((nal[0] & 0x81 | 49 << 1, nal[1], flags | kind)) + piece
 
     @staticmethod
     def _aac(unit: Unit) -> Iterator[bytes]:

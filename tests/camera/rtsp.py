@@ -190,10 +190,14 @@ class Session:
 
     def sdp(self) -> str:
         media = self.server.media
-        sets = ",".join(base64.b64encode(s).decode() for s in media.parameter_sets)
+        sets = [base64.b64encode(s).decode() for s in media.parameter_sets]
         lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=camera", "c=IN IP4 0.0.0.0", "t=0 0"]
-        lines += ["a=control:*", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"]
-        lines += [f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}"]
+        lines += ["a=control:*", "m=video 0 RTP/AVP 96", f"a=rtpmap:96 {media.form.upper()}/90000"]
+        if media.form == "h264":
+            lines += [f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={','.join(sets)}"]
+        else:
+            vps, sps, pps = sets
+            lines += [f"a=fmtp:96 sprop-vps={vps};sprop-sps={sps};sprop-pps={pps}"]
         lines += ["a=control:track1"]
         if media.audio:
             config = media.sound_config.hex()

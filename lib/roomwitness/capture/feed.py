@@ -44,6 +44,8 @@ class Feed:
         self.last_key = 0.0
         stream.picture, stream.sound = self._picture, self._sound
         stream.metadata = self._metadata
+        if isinstance(to, Segmenter):
+            to.beside(stream.audio_track, stream.metadata_track)
 
     def look(self) -> None:
         """Note whether anything came since the last look."""
@@ -66,6 +68,8 @@ class Feed:
         try:
             for play in before.items if before is not None else ():
                 self._guard(lambda play=play: play(segmenter))  # type: ignore[misc]
+            stream = self._stream
+            segmenter.beside(stream.audio_track, stream.metadata_track, anew=before is None)
         except WitnessError as err:
             self._stream.fail(err)
             raise

@@ -13,17 +13,20 @@ class Hearing:
     """Declares lost sound, and a sound that is set up and does not come.
 
     One for each connection; ``gaps`` and ``first`` (its first picture) are the open segment's.
-    ``_since`` is up to when it is known what became of the sound.
+    ``_since`` is up to when it is known what became of the sound, ``_silent`` whether there was
+    none: what a segment's end breaks off goes on in the next, however short it is there.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._since: int | None = None
         self._silence: str | None = None
+        self._silent = False
 
     def restart(self) -> None:
         """The camera counts anew."""
         self._last = self._since = self._silence = None
+        self._silent = False
 
     def heard(self, gaps: OpenGaps, first: int, time: int, lost: int) -> None:
         """A sound came, before which so many packets are missing.
@@ -33,11 +36,22 @@ class Hearing:
         """
         if self._silence is not None:
             gaps.extend(self._silence, time)
+        elif self._silent and self._since is not None and time > self._since:
+            gaps.declare(self._since, time, GapCause.SOUND_STALLED)
         if lost:
             before = first if self._last is None else self._last
             gaps.declare(min(before, time), time, GapCause.SOUND_LOSS, lost)
         self._last = self._since = time
-        self._silence = None
+        self._silence, self._silent = None, False
+
+    def lost(self, gaps: OpenGaps, first: int, end: int, lost: int) -> None:
+        """So many packets are missing, and no sound comes after them before the ``end``.
+
+        Raises:
+            WitnessError: the sink failed.
+        """
+        before = first if self._last is None else self._last
+        gaps.declare(before, max(before, end), GapCause.SOUND_LOSS, lost)
 
     def pictures_resumed(self, time: int) -> None:
         """Pictures were missing until then, and that is declared: for both."""
@@ -53,12 +67,13 @@ class Hearing:
         """
         if self._since is None:
             self._since = first
-        if end - self._since <= _SILENCE_TICKS:
+        if end - self._since <= (0 if self._silent else _SILENCE_TICKS):
             return
         if self._silence is not None:
             gaps.extend(self._silence, end)
         else:
             self._silence = gaps.declare(self._since, end, GapCause.SOUND_STALLED)
+            self._silent = True
         self._since = end
 
     def sealed(self, gaps: OpenGaps, end: int) -> None:

@@ -24,21 +24,24 @@ class Sample:
     key: bool = True
 
 
-def initialization(video: VideoFormat, sound: SoundFormat | None) -> bytes:
+def initialization(video: VideoFormat, sound: SoundFormat | None, sound_lead: int = 0) -> bytes:
     """The ftyp and moov boxes.
+
+    ``sound_lead`` is how many ticks of the sound are shown before the first picture: by an edit
+    list (8.6.6), for decoding times are never negative.
 
     Raises:
         StreamUnsupported: the picture's parameter sets make no sense.
     """
     tracks = [
         _track(VIDEO, VIDEO_TIMESCALE, b"vide", full(b"vmhd", 0, 1, bytes(8)),
-               video.sample_entry(), video.size),
+               video.sample_entry(), video.size, 0),
     ]  # fmt: skip
     extends = [_trex(VIDEO)]
     if sound is not None:
         header = full(b"smhd", 0, 0, bytes(4))
         entry = sound.sample_entry()
-        tracks.append(_track(AUDIO, sound.clock_rate, b"soun", header, entry, None))
+        tracks.append(_track(AUDIO, sound.clock_rate, b"soun", header, entry, None, sound_lead))
         extends.append(_trex(AUDIO))
     movie = full(
         b"mvhd", 0, 0,
@@ -60,6 +63,7 @@ def _track(
     media_header: bytes,
     entry: bytes,
     size: tuple[int, int] | None,
+    lead: int,
 ) -> bytes:
     width, height = size or (0, 0)
     volume = 0x100 if size is None else 0
@@ -83,7 +87,11 @@ def _track(
         full(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, handler), b"Room Witness\0"),
         box(b"minf", media_header, data, samples),
     )
-    return box(b"trak", header, media)
+    if not lead:
+        return box(b"trak", header, media)
+    # Of no length: as long as the fragments that follow.
+    edit = full(b"elst", 0, 0, struct.pack(">IIi2H", 1, 0, lead, 1, 0))
+    return box(b"trak", header, box(b"edts", edit), media)
 
 
 def fragment(

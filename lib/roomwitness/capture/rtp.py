@@ -1,6 +1,7 @@
 """RTP and RTCP (RFC 3550): sequence and timestamp accounting, sender reports."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
@@ -17,7 +18,12 @@ _MIN_SEQUENTIAL = 3
 
 
 class Depacketizer(Protocol):
-    """Turns the payloads of one track into access units."""
+    """Turns the payloads of one track into access units.
+
+    ``let_go`` is called where something that came is given to nobody, though no packet is missing.
+    """
+
+    let_go: Callable[[], None]
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload; ``time`` is the unwrapped RTP timestamp."""
@@ -53,6 +59,8 @@ class _Stranger:
 class Track:
     """One RTP stream: counts what is lost, unwraps time, feeds the depacketizer.
 
+    ``lost`` are packets that did not come, and what came in vain: a part of something that never
+    was whole.
     ``epoch`` goes up when the sender begins to count anew (another SSRC, a sequence that jumps
     back): how much was lost at that moment cannot be known, and times before do not compare.
     """
@@ -64,6 +72,7 @@ class Track:
         self.report: SenderReport | None = None
         self.payload_type = payload_type
         self._depacketizer = depacketizer
+        depacketizer.let_go = self._let_go
         self._fragmented = depacketizer if isinstance(depacketizer, Fragmented) else None
         self._ssrc: int | None = None
         self._stranger: _Stranger | None = None
@@ -160,6 +169,9 @@ class Track:
         """The last packet may have been cut, or had something in it that was not its own."""
         self.lost += 1
         self._depacketizer.lose()
+
+    def _let_go(self) -> None:
+        self.lost += 1
 
     def _takes_over(self, ssrc: int, sequence: int, packet: bytes) -> bool:
         """Whether another source is ours from now on; then its kept packets are taken first."""

@@ -17,6 +17,7 @@ from .mp4 import VIDEO_TIMESCALE, Sample
 from .order import Order
 from .rtp import Track
 from .sink import SegmentOut, SegmentSink
+from .soundplace import SoundPlace
 from .timeline import Timeline
 
 # A kill costs what came after the last flush: so that it is never more than a second.
@@ -28,6 +29,8 @@ _FRAGMENT_SAMPLES = 4096
 _MAX_LEAD = 2 * VIDEO_TIMESCALE
 # What a camera, or the network, may hold back and send at once (docs/time.md).
 _MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
+# Nothing that is sent together is held back by so much more than the other.
+_MAX_APART_S = 15.0
 _SILENCE_TICKS = VIDEO_TIMESCALE // 2
 
 
@@ -47,7 +50,7 @@ class _Open:
     metadata_lost: int = 0
     pictures: list[Sample] = field(default_factory=list)
     sounds: list[Sample] = field(default_factory=list)
-    sound_first: tuple[int, int] | None = None
+    place: SoundPlace = field(default_factory=SoundPlace)
     fragment_first: int = 0
     pending: int = 0
     lead: int = 0
@@ -83,13 +86,26 @@ class Segmenter:
         self._knot: tuple[int, datetime] | None = None
         self._sound_epoch = 0
         self._sounds_lost_seen = 0
+        self._sound_lead = 0
         self._hearing = Hearing()
         self._metadata_lost = 0
+        self._sounds: Track | None = None
+        self._about: Track | None = None
         self._flushed: datetime | None = None
         self._lost_seen = 0
         self.frames = 0
         self.bytes = 0
         self.last_key: datetime | None = None
+
+    def beside(self, sounds: Track | None, metadata: Track | None, *, anew: bool = False) -> None:
+        """What comes beside the pictures: what it loses is told though nothing follows.
+
+        ``anew`` says that of what it lost until now nothing would have been kept.
+        """
+        self._sounds, self._about = sounds, metadata
+        if anew:
+            self._sounds_lost_seen = sounds.lost if sounds is not None else 0
+            self._metadata_lost = metadata.lost if metadata is not None else 0
 
     def picture(self, unit: AccessUnit, track: Track, now: datetime) -> None:
         """Take one picture, which arrived ``now``.
@@ -155,26 +171,31 @@ class Segmenter:
             self.last_key = now
 
     def sound(self, time: int, data: bytes, track: Track, pictures: Track, now: datetime) -> None:
-        """Take one sound frame, which arrived ``now``; sound before the first picture is let go."""
+        """Take one sound frame, which arrived ``now``.
+
+        Before there is a picture it is let go. One made before the segment's first picture, that
+        came after it, has a time before it.
+        """
         current = self._open
         if track.epoch != self._sound_epoch:
             self._sound_epoch = track.epoch
             self._timeline.deaf()
             if current is not None:
-                current.sound_first = None
+                current.place.anew()
         self._timeline.hear(time, track.clock_rate, now)
         lost, self._sounds_lost_seen = track.lost - self._sounds_lost_seen, track.lost
         if current is None:
             return
-        if current.sound_first is None:
-            lead = round(self._sound_lead(current, time, track, pictures) * track.clock_rate)
-            after = current.sounds[-1].time + 1 if current.sounds else 0
-            current.sound_first = (time, max(after, lead))
-        first, lead = current.sound_first
-        at = time - first + lead
+        place = current.place
+        if not place.known:
+            after = self._sound_after(current, time, track, pictures)
+            self._sound_lead = place.tie(time, round(after * track.clock_rate))
+        if (at := place.at(time)) is None:
+            self._sounds_lost_seen -= lost + 1  # It is one more that is missing before the next.
+            return
         shown = current.first + at * VIDEO_TIMESCALE // track.clock_rate
         self._hearing.heard(current.gaps, current.first, shown, lost)
-        current.sounds.append(Sample(at, (data,), len(data)))
+        current.sounds.append(Sample(at + (place.lead or 0), (data,), len(data)))
         current.pending += len(data)
         if current.pending > 2 * _FRAGMENT_BYTES or len(current.sounds) > 4 * _FRAGMENT_SAMPLES:
             raise StreamProtocolError("sound without pictures")
@@ -188,11 +209,15 @@ class Segmenter:
         lost, self._metadata_lost = track.lost - self._metadata_lost, track.lost
         if current is None:
             return
+        current.metadata_lost += lost
+        beside = self._metadata_of(current)
+        beside.add(self._by_reports(time, track, pictures) or now, document)
+
+    def _metadata_of(self, current: _Open) -> MetadataFile:
         if current.metadata is None:
             out = self._sink.open_metadata(current.start)
             current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
-        current.metadata_lost += lost
-        current.metadata.add(self._by_reports(time, track, pictures) or now, document)
+        return current.metadata
 
     def finish(self, track: Track, cause: GapCause) -> datetime | None:
         """Seal what is open; what is missing from there on is missing for ``cause``."""
@@ -201,6 +226,9 @@ class Segmenter:
             self._coverage.missed(track.lost - self._lost_seen)
             self._lost_seen = track.lost
             return None
+        if (sounds := self._sounds) is not None and sounds.lost > self._sounds_lost_seen:
+            lost, self._sounds_lost_seen = sounds.lost - self._sounds_lost_seen, sounds.lost
+            self._hearing.lost(current.gaps, current.first, self._order.last, lost)
         self._write_rest(current, self._order.last + self._order.duration)
         stop = self._end_segment(current, self._order.covered, track, cause)
         if track.epoch != self._timeline.epoch:  # Of its new count nothing was whole.
@@ -235,14 +263,17 @@ class Segmenter:
             self._coverage.stepped(step, recording=recording)
         return step != 0
 
-    def _sound_lead(self, current: _Open, time: int, track: Track, pictures: Track) -> float:
+    def _sound_after(self, current: _Open, time: int, track: Track, pictures: Track) -> float:
         """Seconds of a sound after the segment's first picture: by the camera's reports if it sent
         them, else by what came the quickest of both, as far as that is known by now."""
-        wall, picture = track.wall(time), pictures.wall(current.first)
-        if wall is not None and picture is not None:
-            return (wall - picture).total_seconds()
         timeline = self._timeline
-        return (timeline.heard(time) - timeline.wall(current.first)).total_seconds()
+        arrived = (timeline.heard(time) - timeline.wall(current.first)).total_seconds()
+        wall, picture = track.wall(time), pictures.wall(current.first)
+        if wall is None or picture is None:
+            return arrived
+        lead = (wall - picture).total_seconds()
+        # Reports by two clocks say nothing of the two together.
+        return lead if abs(lead - arrived) <= _MAX_APART_S else arrived
 
     def _by_reports(self, time: int, track: Track, pictures: Track) -> datetime | None:
         """Our wall clock at another track's media time, by the sender reports of both."""
@@ -259,7 +290,7 @@ class Segmenter:
         start = self._knot[1] if self._knot and follows else self._timeline.wall(unit.time)
         if not follows:
             self._order.anew()
-        header = mp4.initialization(form, self._sound)
+        mp4.initialization(form, self._sound)  # Refuses what makes no sense.
         out = self._sink.open(start)
         self._coverage.resumed(start)
         gaps = OpenGaps(self._coverage.gaps, start, unit.time)
@@ -267,7 +298,6 @@ class Segmenter:
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
         self._open = current
         self._flushed = start
-        out.write(header)
         return current
 
     def _declare_silence(self, current: _Open, unit: AccessUnit) -> None:
@@ -308,6 +338,10 @@ class Segmenter:
         if current.fragments == 1:
             earliest = min((p.time for p in current.pictures), default=0)
             current.lead = min(max(0, -earliest), _MAX_LEAD)
+            if current.place.lead is None:
+                current.place.lead = self._sound_lead
+            lead = current.place.lead
+            current.out.write(mp4.initialization(current.video, self._sound, lead))
         pieces = mp4.fragment(
             current.fragments, current.pictures, end - current.first, sounds, sound_end,
             current.lead,
@@ -339,6 +373,10 @@ class Segmenter:
         self._damaged_until(current, end)
         self._hearing.sealed(current.gaps, end)
         mended += current.gaps.sealed(start, end, stop)
+        if (about := self._about) is not None and about.lost > self._metadata_lost:
+            current.metadata_lost += about.lost - self._metadata_lost
+            self._metadata_lost = about.lost
+            self._metadata_of(current)  # All of it is missing: also that is said.
         current.out.close(
             start=start,
             end=stop,

@@ -36,16 +36,26 @@ type Answer = Say | Callable[[Ask], Say]
 PICTURES = 12
 
 
-def _film() -> list[Unit]:
-    found = encode("x264", "keyint=6:min-keyint=6:scenecut=0:bframes=0:repeat-headers=1", PICTURES)
-    kinds = [{nal[0] & 31 for nal in nals} for _, nals in found]
+def _film(codec: str) -> list[Unit]:
+    params = "keyint=6:min-keyint=6:scenecut=0:bframes=0:repeat-headers=1"
+    if codec == "x265":
+        params += ":log-level=none"
+    found = encode(codec, params, PICTURES)
+    # H.264: a keyframe is an IDR; H.265: x265's are IDR_W_RADL, IDR_N_LP.
+    keys = {5} if codec == "x264" else {19, 20}
+    kinds = [{nal_kind(nal, codec) for nal in nals} for _, nals in found]
     return [
-        Unit("video", time / 90000, nals, 5 in kind)
+        Unit("video", time / 90000, nals, bool(keys & kind))
         for (time, nals), kind in zip(found, kinds, strict=True)
     ]
 
 
-FILM = _film()
+def nal_kind(nal: bytes, codec: str) -> int:
+    return nal[0] & 31 if codec == "x264" else nal[0] >> 1 & 63
+
+
+FILM = _film("x264")
+FILM_H265 = _film("x265")
 
 
 def joined(unit: Unit) -> bytes:
@@ -53,10 +63,12 @@ def joined(unit: Unit) -> bytes:
     return b"".join(len(nal).to_bytes(4) + nal for nal in unit.nals)
 
 
-def marked(unit: Unit, number: int) -> Unit:
+def marked(unit: Unit, number: int, codec: str = "x264") -> Unit:
     """The same picture told from all others by a mark in an SEI."""
-    mark = b"\x06\x05" + number.to_bytes(4) + b"\x80"
-    slices = next(i for i, nal in enumerate(unit.nals) if nal[0] & 31 in (1, 5))
+    mark = b"\x05" + number.to_bytes(4) + b"\x80"
+    mark = (b"\x06" if codec == "x264" else b"\x4e\x01") + mark
+    kinds = {1, 5} if codec == "x264" else set(range(32))
+    slices = next(i for i, nal in enumerate(unit.nals) if nal_kind(nal, codec) in kinds)
     return Unit("video", number / 10, (*unit.nals[:slices], mark, *unit.nals[slices:]), unit.key)
 
 

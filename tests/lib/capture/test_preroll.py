@@ -99,8 +99,9 @@ def test_never_longer_never_larger_and_always_from_a_keyframe(
     runs = played(ring)
     for run in runs:
         assert run[0][0] == "key"
-        begin = sent.index(run[0])
-        assert run == sent[begin : begin + len(run)], "nothing is left out in between"
+        # Two may be of one time.
+        begins = [n for n, item in enumerate(sent) if item == run[0]]
+        assert any(run == sent[n : n + len(run)] for n in begins), "nothing is left out in between"
     assert ring.bytes == 0
     assert ring.since is None
     assert ring.take() == []

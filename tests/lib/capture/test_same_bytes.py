@@ -3,23 +3,36 @@
 import hashlib
 import io
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
+import pytest
 
 from roomwitness.capture import StreamSource
 from tests.peers import gstreamer
 
+from .memory import MemorySink
 from .test_recorder import Run, until
 
 
-def pictures(data: bytes) -> list[tuple[str, int]]:
-    """A digest of every access unit's NAL units, all of them, and how many they are.
+def _kind(nal: bytes, form: str) -> int:
+    return nal[0] & 31 if form == "h264" else nal[0] >> 1 & 63
+
+
+def pictures(data: bytes, form: str = "h264") -> list[tuple[str, bool]]:
+    """A digest of every access unit's NAL units, all of them, and whether it is a keyframe.
 
     ffmpeg cuts what RTP delivers into other packets than access units, so units are put together
     again: a new one begins with parameter sets, SEI or a first slice after a slice (ITU-T H.264,
-    7.4.1.2.3).
+    7.4.1.2.3; H.265, 7.4.2.4.4). Its parser of H.265 leaves the first zero of a start code at the
+    end of a packet; no NAL unit ends with a zero (7.4.1).
     """
+    slices = {1, 5} if form == "h264" else set(range(32))
+    keys = {5} if form == "h264" else set(range(16, 24))
+    begins = {6, 7, 8, 9} if form == "h264" else {32, 33, 34, 35, 39}
+    head = 1 if form == "h264" else 2
     units: list[list[bytes]] = [[]]
     shown = False
     with av.open(io.BytesIO(data)) as container:
@@ -30,37 +43,72 @@ def pictures(data: bytes) -> list[tuple[str, int]]:
                 size = int.from_bytes(raw[at : at + 4])
                 nal = raw[at + 4 : at + 4 + size]
                 at += 4 + size
-                kind = nal[0] & 31
-                first = kind in (1, 5) and bool(nal[1] & 0x80)
-                if shown and (first or kind in (6, 7, 8, 9)):
+                if form == "h265" and at == len(raw):
+                    nal = nal.removesuffix(b"\0")
+                kind = _kind(nal, form)
+                first = kind in slices and bool(nal[head] & 0x80)
+                if shown and (first or kind in begins):
                     units.append([])
                     shown = False
-                shown = shown or kind in (1, 5)
+                shown = shown or kind in slices
                 units[-1].append(nal)
     return [
-        (hashlib.sha256(b"".join(len(n).to_bytes(4) + n for n in unit)).hexdigest(), len(unit))
+        (
+            hashlib.sha256(b"".join(len(n).to_bytes(4) + n for n in unit)).hexdigest(),
+            any(_kind(nal, form) in keys for nal in unit),
+        )
         for unit in units
         if unit
     ]
 
 
-async def test_the_same_access_units_as_ffmpeg_copy(tmp_path: Path) -> None:
-    other = tmp_path / "ffmpeg.mp4"
-    with gstreamer(fps=10, gop=10) as (url, _):
-        silent = url.replace("/cam", "/silent")
-        run = Run(StreamSource(silent), segment_seconds=1.0)
+def sounds(data: bytes) -> list[bytes]:
+    """Every frame of sound."""
+    with av.open(io.BytesIO(data)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+async def both(mount: str, other: Path, kind: str) -> tuple[MemorySink, bytes]:
+    """Record one shared stream, ffmpeg for a part of the time."""
+    with gstreamer(size="320x180", fps=10, gop=10) as (url, _):
+        address = url.replace("/cam", mount)
+        run = Run(StreamSource(address, audio=True), segment_seconds=1.0)
         await run.segments(1)
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", silent]
-        peer = subprocess.Popen([*command, "-t", "4", "-c", "copy", other])
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", address]
+        peer = subprocess.Popen([*command, "-t", "4", "-map", f"0:{kind}", "-c", "copy", other])
         await until(lambda: peer.poll() is not None)
         await run.segments(1)
         sink = await run.stop()
     assert peer.returncode == 0
-    ours = [unit for segment in sink.closed for unit in pictures(bytes(segment.data))]
-    theirs = pictures(other.read_bytes())
+    return sink, other.read_bytes()
+
+
+def inside(part: Sequence[Any], whole: Sequence[Any]) -> bool:
+    return any(whole[at : at + len(part)] == part for at in range(len(whole)))
+
+
+@pytest.mark.parametrize(
+    ("mount", "form"),
+    [("/silent", "h264"), ("/h265", "h265"), ("/h265-out-of-band", "h265")],
+)
+async def test_the_same_access_units_as_ffmpeg_copy(mount: str, form: str, tmp_path: Path) -> None:
+    sink, copy = await both(mount, tmp_path / "ffmpeg.mp4", "v")
+    ours = [unit for segment in sink.closed for unit in pictures(bytes(segment.data), form)]
+    theirs = pictures(copy, form)
     # ffmpeg starts and ends where it likes: compare from its second whole GOP to before its last.
-    keys = [place for place, (_, nals) in enumerate(theirs) if nals >= 3]
+    keys = [place for place, (_, key) in enumerate(theirs) if key]
     common = theirs[keys[1] : keys[-1]]
     assert len(common) >= 20
     assert len(set(common)) > len(common) // 2  # A ball that goes round may come by again.
-    assert any(ours[at : at + len(common)] == common for at in range(len(ours)))
+    assert inside(common, ours)
+
+
+@pytest.mark.parametrize("mount", ["/cam", "/latm", "/opus", "/pcma", "/pcmu"])
+async def test_the_same_frames_of_sound_as_ffmpeg_copy(mount: str, tmp_path: Path) -> None:
+    sink, copy = await both(mount, tmp_path / "ffmpeg.mkv", "a")
+    ours = [frame for segment in sink.closed for frame in sounds(bytes(segment.data))]
+    # ffmpeg starts and ends where it likes, in the midst of a frame at that.
+    common = sounds(copy)[1:-1]
+    assert len(common) >= 40
+    assert len(set(common)) >= 3, "there is something to hear"
+    assert inside(common, ours)

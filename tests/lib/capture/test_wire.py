@@ -29,6 +29,9 @@ faults = st.tuples(
             "extended",
             "stray",
             "takeover",
+            "cut",
+            "headless",
+            "unknown",
         ]
     ),
     st.integers(1, 60),

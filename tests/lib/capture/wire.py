@@ -2,7 +2,7 @@
 
 import io
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache
@@ -16,6 +16,7 @@ from roomwitness.capture.rtp import Track
 from roomwitness.capture.segmenter import Segmenter
 from roomwitness.policy.words import GapCause
 from tests.camera.media import split_nals
+from tests.camera.rtp import Form, piece_of
 
 from .memory import MemorySink
 
@@ -25,6 +26,9 @@ _TRANSIT = timedelta(milliseconds=10)
 _CLOSE = timedelta(milliseconds=60)  # Less than a picture lasts.
 _OFF_S = 0.5
 _FRAGMENT = 90
+_FORMS: dict[str, Form] = {"x264": "h264", "x265": "h265"}
+# Of packets: STAP-B, MTAP16, MTAP24, FU-B, and those that nobody has defined.
+UNKNOWN = {"x264": (25, 26, 27, 29, 30, 31), "x265": (51, 60, 63)}
 _AUD = {"x264": 9, "x265": 35}  # The packets of tests have none.
 
 
@@ -123,6 +127,7 @@ class Wire:
     at: int = 0
     now: datetime = START
     ahead: float = 0.0
+    cut_at: int = -1
     sink: MemorySink = field(default_factory=MemorySink)
 
     def __post_init__(self) -> None:
@@ -186,6 +191,16 @@ class Wire:
         elif fault == "extended":
             packet = self._next()
             self.raw(self.head(packet, 0x90) + b"\xbe\xde\x00\x01" + bytes(4) + packet.payload)
+        elif fault == "cut":
+            self._cut(value)
+        elif fault == "headless":
+            self._behead()
+        elif fault == "unknown":
+            packet = self._next()
+            kinds = UNKNOWN[self.film.codec]
+            kind, head = kinds[value % len(kinds)], packet.payload[0]
+            head = head & 0xE0 | kind if self.film.codec == "x264" else head & 0x81 | kind << 1
+            self.raw(self.head(packet) + bytes((head,)) + packet.payload[1:])
         elif fault == "stray":
             ours, self.ssrc = self.ssrc, value
             packet = self.film.packets[self.at]
@@ -195,6 +210,40 @@ class Wire:
             self.ssrc += 1 + value
             self.sequence += 1000 * value
             self.turned += 7919 * value
+
+    def _piece(self, at: int) -> int | None:
+        """Flags of a fragment, as ``tests.camera.rtp.piece_of`` has them."""
+        return piece_of(_FORMS[self.film.codec], self.film.packets[at].payload)
+
+    def _to_a_unit_in_pieces(self) -> bool:
+        """Send up to the next unit that comes in pieces, if it is not of the last picture."""
+        last = self.film.packets[-1].picture
+        while self.at < len(self.film.packets) and self.film.packets[self.at].picture != last:
+            if (self._piece(self.at) or 0) & 0x80:
+                return True
+            self.send()
+        return False
+
+    def _cut(self, value: int) -> None:
+        """The encoder leaves out a unit's end, and numbers its packets on."""
+        if not self._to_a_unit_in_pieces():
+            return
+        end = self.at
+        while not (self._piece(end) or 0) & 0x40:
+            end += 1
+        self.send(value % (end - self.at))
+        packet = self._next()
+        if value & 1:  # The marker goes with the end, or comes with what is left.
+            packet = replace(packet, marker=self.film.packets[end].marker)
+        self.raw(self.head(packet) + packet.payload)
+        self.at = self.cut_at = end + 1
+
+    def _behead(self) -> None:
+        """The encoder leaves out a unit's beginning, and numbers its packets on."""
+        if self.at == self.cut_at:
+            self.send()  # What follows a piece looks like another of it: nobody could tell.
+        if self._to_a_unit_in_pieces():
+            self.at += 1
 
     def end(self) -> None:
         """The camera goes away at the film's end."""

@@ -21,6 +21,36 @@ type EmitSound = Callable[[int, bytes], None]
 type EmitPicture = Callable[[AccessUnit], None]
 
 
+def nobody() -> None:
+    """Nobody is told."""
+
+
+class Thrower:
+    """What every depacketizer does with what it cannot give on: it says so, by ``let_go``.
+
+    Its track sets that, and counts it like a lost packet. What follows from packets that the
+    track knows to be missing, or from what was told, is told no second time until something whole
+    has come.
+    """
+
+    def __init__(self) -> None:
+        self.let_go: Callable[[], None] = nobody
+        self._known = False
+
+    def lose(self) -> None:
+        """Packets are missing before the next payload."""
+        self._known = True
+
+    def end(self) -> None:
+        """Another count follows; nothing unfinished is of use."""
+        self.lose()
+
+    def _throw(self) -> None:
+        if not self._known:
+            self._known = True
+            self.let_go()
+
+
 class VideoFormat(Protocol):
     """All that a player must know before the first picture; equal formats share a header."""
 

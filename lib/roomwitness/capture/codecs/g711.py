@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..boxes import sound_entry
 from ..errors import StreamUnsupported
 from ..sdp import Media
-from .base import MAX_SOUND_BYTES, EmitSound
+from .base import MAX_SOUND_BYTES, EmitSound, Thrower
 
 # QuickTime File Format, "Sound sample description": ISO's MP4 has no entry for G.711.
 _KINDS = {"PCMA": ("G.711 A-law", b"alaw"), "PCMU": ("G.711 µ-law", b"ulaw")}
@@ -49,23 +49,20 @@ def codec(media: Media) -> G711:
     return G711(name, G711Format(kind, media.clock_rate, media.channels))
 
 
-class G711Depacketizer:
+class G711Depacketizer(Thrower):
     """Each payload is a number of samples."""
 
     def __init__(self, emit: EmitSound, channels: int) -> None:
+        super().__init__()
         self._emit = emit
         self._channels = channels
-
-    def lose(self) -> None:
-        """Packets are missing; every other one stands by itself."""
-
-    def end(self) -> None:
-        """Another count follows; nothing unfinished is of use."""
-        self.lose()
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload; the marker only begins a talk spurt."""
         del marker
         size = end - start
         if 0 < size <= MAX_SOUND_BYTES and size % self._channels == 0:
+            self._known = False
             self._emit(time, bytes(view[start:end]))
+        else:
+            self._throw()

@@ -100,22 +100,26 @@ class H264Depacketizer(NalDepacketizer):
         unit = self._at(time)
         kind = _kind(view[start])
         if kind == _FU_A:
-            if end - start > 2:
+            if end - start > 1:  # A piece may be empty (RFC 6184, 5.8).
                 header = view[start + 1]
                 if header & 0x80:
                     self._begin_fragments(bytes((view[start] & 0xE0 | header & 31,)))
                 fragments = self._fragments
                 if fragments is None:
-                    self.lose()
+                    self._throw()
                 else:
                     self._gather(fragments, bytes(view[start + 2 : end]))
                     if header & 0x40:
                         self._fragments = None
                         self._add(unit, header & 31, fragments)
+            else:
+                self._throw()
         elif kind == _STAP_A:
             self._aggregate(unit, view, start + 1, end, least=1)
         elif 0 < kind < _STAP_A:
             self._add(unit, kind, [bytes(view[start:end])])
+        else:  # Interleaved kinds, and those that nobody has defined (RFC 6184, 5.2).
+            self._throw()
         if marker:
             self._marked(unit)
 

@@ -14,7 +14,8 @@ from .nal import NalDepacketizer, ParameterSets, Sets, from_description
 
 CLOCK_RATE = 90000  # RFC 7798, 7.1
 _VPS, _SPS, _PPS = 32, 33, 34
-_AP, _FU = 48, 49
+_AP, _FU, _PACI = 48, 49, 50
+_NONE = 63
 _KINDS = (_VPS, _SPS, _PPS)
 _PICTURES = range(32)  # ITU-T H.265, table 7-1: VCL NAL unit types
 _IRAP = range(16, 24)  # BLA, IDR, CRA
@@ -93,7 +94,7 @@ def codec(media: Media) -> VideoCodec:
 
 
 class H265Depacketizer(NalDepacketizer):
-    """RFC 7798, 4.4.1 to 4.4.3; PACI packets (4.4.4) carry hints that no camera needs."""
+    """RFC 7798, 4.4; of PACI packets (4.4.4) only the unit: they are hints for the network."""
 
     def __init__(self, emit: EmitPicture, nals: list[bytes] | None = None) -> None:
         sets = ParameterSets(_KINDS, _number, _make)
@@ -104,27 +105,33 @@ class H265Depacketizer(NalDepacketizer):
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
-        if end - start < 3:
-            return
         unit = self._at(time)
-        kind = _kind(view[start])
-        if kind == _FU:
+        kind = _kind(view[start]) if end - start > 1 else _NONE
+        if kind == _PACI:
+            found = _packed(view, start, end)
+            if found is not None:
+                self.push(memoryview(found), 0, len(found), time, marker)
+                return
+            kind = _NONE
+        if kind == _FU and end - start > 2:
             header = view[start + 2]
             if header & 0x80:
                 first = view[start] & 0x81 | (header & 63) << 1
                 self._begin_fragments(bytes((first, view[start + 1])))
             fragments = self._fragments
             if fragments is None:
-                self.lose()
+                self._throw()
             else:
                 self._gather(fragments, bytes(view[start + 3 : end]))
                 if header & 0x40:
                     self._fragments = None
                     self._add(unit, header & 63, fragments)
         elif kind == _AP:
-            self._aggregate(unit, view, start + 2, end, least=3)
+            self._aggregate(unit, view, start + 2, end, least=2)
         elif kind < _AP:
             self._add(unit, kind, [bytes(view[start:end])])
+        else:  # Too short, or of a kind that nobody has defined.
+            self._throw()
         if marker:
             self._marked(unit)
 
@@ -143,6 +150,22 @@ def _shape(first: int, second: int, header: int) -> Shape | None:
     begins = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
     last = bytes((first, second, kind | 0x40))
     return shape(begins, kind, bytes((first, second, kind)), last)
+
+
+def _packed(view: memoryview, start: int, end: int) -> bytes | None:
+    """What a PACI packet carries, its header put together again; None if there is nothing.
+
+    Behind the payload header: A (1 bit), cType (6), PHSsize (5), flags (4), so many bytes of hints,
+    and the carried unit without its own header (RFC 7798, 4.4.4).
+    """
+    if end - start < 4:
+        return None
+    fields = view[start + 2] << 8 | view[start + 3]
+    kind, body = fields >> 9 & 63, start + 4 + (fields >> 4 & 31)
+    if kind == _PACI or body > end:
+        return None
+    first = fields >> 8 & 0x80 | kind << 1 | view[start] & 1
+    return bytes((first, view[start + 1])) + view[body:end]
 
 
 def _kind(first: int) -> int:

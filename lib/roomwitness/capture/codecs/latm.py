@@ -86,25 +86,17 @@ def _slice(data: bytes, begin: int, length: int) -> bytes:
     return (bits.take(length) << size * 8 - length).to_bytes(size)
 
 
-class LatmDepacketizer:
+class LatmDepacketizer(Gatherer):
     """Gives single AAC frames to ``emit(time, data)``; ``time`` is in RTP ticks."""
 
     def __init__(self, latm: Latm, emit: EmitSound) -> None:
+        super().__init__(MAX_SOUND_BYTES)
         self._latm = latm
         self._emit = emit
-        self._gatherer = Gatherer(MAX_SOUND_BYTES)
-
-    def lose(self) -> None:
-        """Packets are missing: the element that they were of is left out."""
-        self._gatherer.lose()
-
-    def end(self) -> None:
-        """Another count follows; nothing unfinished is of use."""
-        self.lose()
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload: elements, or a part of one; the marker ends it (RFC 6416, 6.1)."""
-        data = self._gatherer.push(view[start:end], time, marker)
+        data = self._join(view[start:end], time, marker)
         if data is not None:
             self._elements(data, time)
 
@@ -119,6 +111,7 @@ class LatmDepacketizer:
                     if part != 255:
                         break
                 if not size or at + size > len(data):
+                    self._throw()
                     return
                 self._emit(time + number * self._latm.format.frame_ticks, data[at : at + size])
                 at, number = at + size, number + 1

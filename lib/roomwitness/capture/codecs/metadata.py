@@ -14,23 +14,15 @@ def offered(media: Media) -> bool:
     return media.kind == "application" and media.encoding == ENCODING
 
 
-class MetadataDepacketizer:
+class MetadataDepacketizer(Gatherer):
     """Gives whole documents to ``emit(time, data)``; ``time`` is in RTP ticks."""
 
     def __init__(self, emit: EmitSound) -> None:
+        super().__init__(MAX_DOCUMENT_BYTES)
         self._emit = emit
-        self._gatherer = Gatherer(MAX_DOCUMENT_BYTES)
-
-    def lose(self) -> None:
-        """Packets are missing: the document that they were of is left out."""
-        self._gatherer.lose()
-
-    def end(self) -> None:
-        """Another count follows; nothing unfinished is of use."""
-        self.lose()
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
-        document = self._gatherer.push(view[start:end], time, marker)
+        document = self._join(view[start:end], time, marker)
         if document:
             self._emit(time, document)

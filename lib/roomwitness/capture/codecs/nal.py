@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..burst import Shape
 from ..errors import StreamProtocolError, StreamUnsupported
 from ..sdp import Media
-from .base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, AccessUnit, EmitPicture, VideoFormat
+from .base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, AccessUnit, EmitPicture, VideoFormat, nobody
 
 # An MP4 header counts a set's bytes in 16 bits; real ones have a few hundred.
 MAX_SET_BYTES = 8192
@@ -68,6 +68,9 @@ class ParameterSets:
 class NalDepacketizer:
     """Gives whole access units to ``emit``; a NAL unit with a missing packet is left out.
 
+    So is one whose end, or beginning, was never sent: cameras cut pictures whose packets they
+    number on. ``let_go`` is told, as of all that is left out and of which no packet is missing.
+
     Of the codec it knows only which types are parameter sets, pictures and keyframes, how
     ``kind`` reads a type from a NAL unit's first byte, and that behind the ``header`` bytes of a
     picture's slice the first bit says whether it is the picture's first.
@@ -77,6 +80,7 @@ class NalDepacketizer:
         self, emit: EmitPicture, sets: ParameterSets, kinds: tuple[int, ...], pictures: range,
         keys: range, kind: Callable[[int], int], header: int,
     ) -> None:  # fmt: skip
+        self.let_go: Callable[[], None] = nobody
         self._emit = emit
         self._sets = sets
         self._kinds = kinds
@@ -84,7 +88,8 @@ class NalDepacketizer:
         self._keys = frozenset(keys)
         self._kind = kind
         self._header = header
-        self._hole = True  # A stream is joined anywhere.
+        # Something is known to be missing. A stream is joined anywhere.
+        self._hole = True
         self._unit: AccessUnit | None = None
         self._fragments: list[bytes] | None = None
         self._gathered = 0
@@ -95,6 +100,12 @@ class NalDepacketizer:
         self._hole = True
         if self._unit is not None:
             self._unit.damaged = True
+
+    def _throw(self) -> None:
+        """What came, or what it belongs to, is given to nobody: told, if it is not known yet."""
+        if not self._hole:
+            self.let_go()
+        self.lose()
 
     def end(self) -> None:
         """Another count follows: an unfinished picture is given as far as it came."""
@@ -110,7 +121,7 @@ class NalDepacketizer:
             unit = self._unit = AccessUnit(time)
         elif unit.time != time:
             if self._fragments is not None:  # Its end was never sent.
-                self.lose()
+                self._throw()
             if unit.picture:
                 self._finish(unit)
             if unit.picture or unit.damaged:
@@ -129,12 +140,14 @@ class NalDepacketizer:
     def _marked(self, unit: AccessUnit) -> None:
         """The marker: the picture ends here, so what is missing is none of the next one's."""
         if self._fragments is not None:
-            self.lose()
+            self._throw()
         if unit.picture:
             self._finish(unit)
             self._hole = False
 
     def _begin_fragments(self, header: bytes) -> None:
+        if self._fragments is not None:  # That one's end was never sent.
+            self._throw()
         self._fragments = [header]
         self._gathered = 0
 
@@ -155,7 +168,7 @@ class NalDepacketizer:
         if shape.header:
             self._begin_fragments(shape.header)
         if (fragments := self._fragments) is None:
-            self.lose()
+            self._throw()
         else:
             fragments += pieces
             if whole:
@@ -174,13 +187,18 @@ class NalDepacketizer:
         while at + 1 + least < end:
             stop = at + 2 + (view[at] << 8 | view[at + 1])
             if stop > end:
-                self.lose()
                 break
             if stop >= at + 2 + least:
                 self._add(unit, self._kind(view[at + 2]), [bytes(view[at + 2 : stop])])
+            elif any(view[at + 2 : stop]):
+                self._throw()
             at = stop
+        if any(view[at:end]):  # Cut; zeros alone are padding.
+            self._throw()
 
     def _add(self, unit: AccessUnit, kind: int, pieces: list[bytes]) -> None:
+        if self._fragments is not None:  # Nothing comes between a unit's pieces: it has no end.
+            self._throw()
         size = sum(map(len, pieces))
         unit.parts.append(size.to_bytes(4))
         unit.parts += pieces

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..boxes import box, sound_entry
 from ..errors import StreamUnsupported
 from ..sdp import Media
-from .base import MAX_SOUND_BYTES, EmitSound
+from .base import MAX_SOUND_BYTES, EmitSound, Thrower
 
 _RATE = 48000  # RFC 7587, 4.1: whatever the sound's bandwidth
 # RFC 7587, 7: always two in the description; mono packets decode to both alike.
@@ -51,21 +51,18 @@ def codec(media: Media) -> Opus:
     return Opus("Opus", OpusFormat())
 
 
-class OpusDepacketizer:
+class OpusDepacketizer(Thrower):
     """Gives single Opus packets to ``emit(time, data)``; ``time`` is in RTP ticks."""
 
     def __init__(self, emit: EmitSound) -> None:
+        super().__init__()
         self._emit = emit
-
-    def lose(self) -> None:
-        """Packets are missing; every other one stands by itself."""
-
-    def end(self) -> None:
-        """Another count follows; nothing unfinished is of use."""
-        self.lose()
 
     def push(self, view: memoryview, start: int, end: int, time: int, marker: bool) -> None:
         """Take one payload."""
         del marker
         if 0 < end - start <= MAX_SOUND_BYTES:
+            self._known = False
             self._emit(time, bytes(view[start:end]))
+        else:
+            self._throw()
