@@ -32,11 +32,16 @@ from roomwitness.vault.inspect import export_identities, inspect
 from roomwitness.vault.listed import holds_in, listed_in
 
 
-def _verify_log(args: argparse.Namespace) -> None:
+def _verify_log(args: argparse.Namespace) -> int:
     key = args.vkey.read_text() if args.vkey else None
     found = verify_log(args.folder, key, [path.read_text() for path in args.kept])
-    print(f"OK: {found.size} signed entries of {found.origin}, {found.unsigned} not yet signed")
+    print(f"OK: {found.size} signed entries of {found.origin}")
     print(f"root {found.root}, last entry {found.last_time or 'none'}")
+    for entries in found.adopted:
+        print(
+            f"Entries {entries.start} to {entries.stop - 1} were not signed when a start found"
+            " them: a restored backup leaves such, and so does whoever writes in the file."
+        )
     if found.kept:
         print(f"It continues each of the {found.kept} checkpoints that are kept beside it.")
     _timestamps(args.folder, args.tsa_root)
@@ -49,6 +54,12 @@ def _verify_log(args: argparse.Namespace) -> None:
         print(f"It continues each of {len(args.kept)} kept checkpoints: nothing was rewritten.")
     if key is None:
         print("Checked with the key beside the log: compare it with the one the site published.")
+    if found.unsigned:
+        print(
+            f"UNSIGNED: {found.unsigned} lines from entry {found.size} on, not vouched for:"
+            " a backup's copy may end in such, and so does a file in which somebody wrote."
+        )
+    return 1 if found.unsigned else 0
 
 
 def _timestamps(folder: Path, root: Path | None) -> None:
@@ -149,7 +160,9 @@ def _against_log(vault: Path, custody: Path, vkey: Path | None) -> list[Finding]
         after = read_again(before, custody, key)
     except LogTampered as err:
         return [Finding("log-whole", str(err))]
-    found = *disagreements(rows, before, after), *hold_disagreements(holds, before, after)
+    found = [*disagreements(rows, before, after), *hold_disagreements(holds, before, after)]
+    if before.unsigned and after.unsigned:
+        found.append(("log-signed", f"lines behind entry {after.size}: {after.unsigned}"))
     return [Finding(*each) for each in found]
 
 

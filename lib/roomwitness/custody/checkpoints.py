@@ -14,7 +14,7 @@ from typing import Self
 
 from roomwitness.files import replace
 
-from .errors import LogUnwritable
+from .errors import LogUnwritable, own_errors
 
 FOLDER, SUFFIX = "checkpoints", ".checkpoint"
 COSIGNATURES, TIMESTAMP = ".cosignatures", ".tsr"
@@ -175,18 +175,19 @@ class Checkpoints:
         Gives the most entries that it had; None if there are none.
 
         Raises:
-            OSError: it cannot be moved.
+            LogUnwritable: it cannot be moved.
         """
         ahead = [kept for kept in self.all() if kept.size > size]
         if not ahead:
             return None
         folder = self._folder / f"rolled-back-{now.astimezone(UTC):{_TIME}}"
-        folder.mkdir(exist_ok=True)
-        for kept in ahead:
-            for suffix in _ALL_OF_IT:
-                path = self.path(kept, suffix)
-                if path.exists():
-                    path.rename(folder / path.name)
+        with own_errors():
+            folder.mkdir(exist_ok=True)
+            for kept in ahead:
+                for suffix in _ALL_OF_IT:
+                    path = self.path(kept, suffix)
+                    if path.exists():
+                        path.rename(folder / path.name)
         self.open()
         return ahead[-1].size
 

@@ -28,3 +28,12 @@ def decode_entry(line: bytes) -> dict[str, Any]:
     except ValueError, KeyError, TypeError:
         raise LogTampered("a line is not an entry") from None
     return dict(entry)
+
+
+def is_entry(line: bytes) -> bool:
+    """Whether it is a leaf that can be read."""
+    try:
+        decode_entry(line)
+    except LogTampered:
+        return False
+    return True

@@ -1,5 +1,8 @@
 """What can be wrong with the custody log."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from roomwitness.errors import WitnessError
 
 
@@ -25,3 +28,12 @@ class TimestampInvalid(WitnessError):
     """A timestamp is malformed, of something else, or not by whom it should be."""
 
     key = "timestamp_invalid"
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise what the disk refuses as ``LogUnwritable``."""
+    try:
+        yield
+    except OSError as err:
+        raise LogUnwritable(f"errno {err.errno}") from None

@@ -1,21 +1,25 @@
 """The custody log on disk: ``log.jsonl``, a leaf a line, ``checkpoint`` and ``log.vkey``.
 
-A line is synced before ``append`` returns, and then signed by the next checkpoint. After a kill
-there may be whole lines behind the checkpoint (kept) and half a line (dropped: nobody was told).
+A head is signed before its line is written (heads.py), and both are synced before ``append``
+returns. A kill may leave half a line (dropped: nobody was told). Whole lines that no head signs are
+kept, and an entry behind them says so (adopted.py).
 """
 
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from roomwitness.files import replace
 
-from .entry import Field, encode_entry
-from .errors import LogTampered, LogUnwritable
+from .adopted import ADOPTED
+from .entry import Field, encode_entry, is_entry
+from .errors import LogTampered, LogUnwritable, own_errors
+from .heads import AHEAD, CHECKPOINT, HELD, heads_beside
 from .merkle import (
     CompactRange,
     consistency_proof,
@@ -29,7 +33,7 @@ from .signing import Checkpoint, SiteSigner, open_note, split_note
 from .state import STATE, State
 from .tree import TREE, TreeFile
 
-LOG, CHECKPOINT, VKEY = "log.jsonl", "checkpoint", "log.vkey"
+LOG, VKEY = "log.jsonl", "log.vkey"
 _PIECE = 1 << 20
 # So many entries may be read one by one at the next start: a few milliseconds.
 _SAVE_EVERY = 512
@@ -38,8 +42,8 @@ _SAVE_EVERY = 512
 class CustodyLog:
     """Append-only log of one site; synchronous and safe for several threads.
 
-    While ``holding``, signed heads are given but not written: somebody copies the folder file by
-    file, and a head that is newer than the copied lines would count as tampering.
+    While ``holding``, the checkpoint is not written: somebody copies the folder file by file, and
+    one that is newer than the copied lines would count as tampering.
     """
 
     def __init__(self, folder: Path, signer: SiteSigner, origin: str) -> None:
@@ -53,44 +57,53 @@ class CustodyLog:
         self._lock = threading.RLock()
         self._fd: int | None = None
         self._tree: TreeFile | None = None
-        self._note = ""
+        # The head in CHECKPOINT; the one in AHEAD, if its lines are written and it must move on.
+        self._note = self._ahead = ""
         self._signed_size = -1
         self._torn = False
         self.holding = False
         self.rolled_back_from: int | None = None
+        self.adopted = 0
 
-    def open(self) -> Self:
+    def open(self, now: datetime | None = None) -> Self:
         """Check the log against its checkpoint and make ready to append.
 
-        ``rolled_back_from`` is then the size that this log once had, if it was more.
+        ``rolled_back_from`` is then the size that this log once had, if it was more, and
+        ``adopted`` the number of lines that nobody had signed, which an entry of ``now`` tells.
 
         Raises:
             LogTampered: a line was changed, removed or reordered.
             LogUnwritable: the folder cannot be written.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(
-                self._folder / LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-            )
-            self._fd, self._tree = fd, TreeFile(self._folder / TREE)
-            self._load()
-            os.ftruncate(fd, self._offset)
-            self._tree.cut(self._edge.size)
-            self._keep(VKEY, self._signer.vkey + "\n")
-            self.checkpoint()
+            with own_errors():
+                self._open(now)
         except UnicodeDecodeError:
             self._let_go()
             raise LogTampered("the checkpoint is not text") from None
-        except OSError as err:
-            self._let_go()
-            raise LogUnwritable(f"errno {err.errno}") from None
         except BaseException:
             self._let_go()
             raise
         return self
 
-    def _load(self) -> None:
+    def _open(self, now: datetime | None) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._folder / LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd, self._tree = fd, TreeFile(self._folder / TREE)
+        signed = self._load()
+        os.ftruncate(fd, self._offset)
+        self._tree.cut(self._edge.size)
+        self._keep(VKEY, self._signer.vkey + "\n")
+        self.adopted = self._edge.size - signed
+        if self.adopted:
+            fields = {"first": signed, "count": self.adopted}
+            self.append(ADOPTED, now or datetime.now(UTC), **fields)
+        self.checkpoint()
+        for name in (AHEAD, HELD):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _load(self) -> int:
+        """Read the log; gives how many of its lines are signed."""
         signed = self._signed()
         state = self._state()
         with (self._folder / LOG).open("rb") as file:
@@ -101,7 +114,7 @@ class CustodyLog:
                 self._edge, self._digest = CompactRange(), sha256()
                 self._offset = self._saved = 0
                 file.seek(0)
-            self._read_rest(file, signed)
+            return self._read_rest(file, signed)
 
     def _signed(self) -> Checkpoint | None:
         path = self._folder / CHECKPOINT
@@ -131,21 +144,28 @@ class CustodyLog:
         right = self._edge.root() == state.root
         return not left and self._digest.hexdigest() == state.sha256 and right
 
-    def _read_rest(self, file: BinaryIO, signed: Checkpoint | None) -> None:
+    def _read_rest(self, file: BinaryIO, signed: Checkpoint | None) -> int:
         """Take in the lines from here on; each of those that are signed must be as it was."""
-        checked = self._matches(signed)
-        tree = self._require_tree()
+        size = self._edge.size if self._matches(signed) else None
+        tree, heads, best = self._require_tree(), heads_beside(self._folder, self._signer.vkey), ""
         for line in file:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") or (size is not None and not is_entry(line[:-1])):
                 break
             tree.write(self._edge.size, self._edge.append(line[:-1]))
             self._digest.update(line)
             self._offset += len(line)
-            checked = checked or self._matches(signed)
+            if self._matches(signed):
+                size = self._edge.size
+            elif size is not None and (note := heads.get(self._head(self._edge))):
+                size, best = self._edge.size, note
         if signed is None and self._edge.size:
             raise LogTampered("the checkpoint is gone")
-        if signed is not None and not checked:
+        if signed is not None and size is None:
             raise LogTampered("the log does not match its checkpoint")
+        if best and self._fd is not None:  # Before another head takes its place.
+            os.fsync(self._fd)
+            self._keep(CHECKPOINT, best)
+        return size or 0
 
     def _matches(self, signed: Checkpoint | None) -> bool:
         return (
@@ -153,6 +173,9 @@ class CustodyLog:
             and signed.size == self._edge.size
             and signed.root == self._edge.root()
         )
+
+    def _head(self, edge: CompactRange) -> Checkpoint:
+        return Checkpoint(self._origin, edge.size, edge.root())
 
     @property
     def size(self) -> int:
@@ -170,13 +193,10 @@ class CustodyLog:
         Raises:
             LogUnwritable: the log cannot be read.
         """
-        try:
-            with (self._folder / LOG).open("rb") as file:
-                file.seek(position)
-                while file.tell() < self._offset:
-                    yield file.readline().removesuffix(b"\n")
-        except OSError as err:
-            raise LogUnwritable(f"errno {err.errno}") from None
+        with own_errors(), (self._folder / LOG).open("rb") as file:
+            file.seek(position)
+            while file.tell() < self._offset:
+                yield file.readline().removesuffix(b"\n")
 
     def append(self, kind: str, now: datetime, **fields: Field) -> int:
         """Add an entry and sync it; returns its index.
@@ -186,8 +206,10 @@ class CustodyLog:
         """
         return self.append_all([encode_entry(kind, now, fields)])
 
-    def append_all(self, leaves: Sequence[bytes]) -> int:
+    def append_all(self, leaves: Sequence[bytes], *, unsigned: bool = False) -> int:
         """Add entries (of ``encode_entry``), synced together; returns the index of the first.
+
+        ``unsigned``: also if they cannot be signed yet, as on a disk that is nearly full.
 
         Raises:
             LogUnwritable: they could not be written; the log is as before.
@@ -196,6 +218,9 @@ class CustodyLog:
         with self._lock:
             if self._fd is None or self._tree is None:
                 raise LogUnwritable("the log is closed")
+            edge = self._edge.copy()
+            completed = [node for leaf in leaves for node in edge.append(leaf)]
+            ahead = self._sign_ahead(edge, unsigned=unsigned)
             try:
                 if self._torn:
                     os.ftruncate(self._fd, self._offset)
@@ -207,15 +232,38 @@ class CustodyLog:
             if not whole:
                 self._cut()
                 raise LogUnwritable("an entry could not be written")
-            first = self._edge.size
+            first, self._edge, self._ahead = self._edge.size, edge, ahead
             self._digest.update(data)
             self._offset += len(data)
-            completed = [node for leaf in leaves for node in self._edge.append(leaf)]
             try:
                 self._tree.write(first, completed)
             except OSError:
                 self._saved = -_SAVE_EVERY  # It is made again from the log when a proof is wrong.
+            with suppress(OSError):  # Where it is it signs them too.
+                self._move_on()
             return first
+
+    def _sign_ahead(self, edge: CompactRange, *, unsigned: bool) -> str:
+        """Write the head of what is about to be written."""
+        note = self._signer.sign(self._head(edge).text())
+        try:
+            with own_errors():
+                self._move_on()
+                self._keep(AHEAD, note)
+        except LogUnwritable:
+            if not unsigned:
+                raise
+            return ""
+        return note
+
+    def _move_on(self) -> None:
+        """Put the head whose lines are written where it stays."""
+        if self._ahead:
+            # Not synced: until it is durable, the file has its old name and says the same.
+            (self._folder / AHEAD).replace(self._folder / (HELD if self.holding else CHECKPOINT))
+            if not self.holding:
+                self._note, self._signed_size = self._ahead, self._edge.size
+            self._ahead = ""
 
     def _cut(self) -> None:
         """Take back what was half written; if even that fails, before the next entry."""
@@ -234,10 +282,9 @@ class CustodyLog:
             LogUnwritable: it could not be written.
         """
         with self._lock:
-            note = self._signer.sign(
-                Checkpoint(self._origin, self._edge.size, self._edge.root()).text()
-            )
-            try:
+            note = self._signer.sign(self._head(self._edge).text())
+            with own_errors():
+                self._move_on()
                 if self.holding:
                     return note
                 if note != self._note or not (self._folder / CHECKPOINT).exists():
@@ -245,8 +292,6 @@ class CustodyLog:
                 self._note, self._signed_size = note, self._edge.size
                 if self._edge.size - self._saved >= _SAVE_EVERY:
                     self._save_state()
-            except OSError as err:
-                raise LogUnwritable(f"errno {err.errno}") from None
             return note
 
     def _keep(self, name: str, text: str) -> None:
@@ -270,14 +315,14 @@ class CustodyLog:
 
     def prove_all(self, entries: Iterable[tuple[int, bytes]]) -> list[TlogProof]:
         """Prove several entries under one new checkpoint; see ``prove``."""
-        with self._lock:
+        with self._lock, own_errors():
             note, size, root = self.checkpoint(), self._edge.size, self._edge.root()
             return [self._prove(index, leaf, note, size, root) for index, leaf in entries]
 
     def prove_under(self, index: int, leaf: bytes, note: str) -> TlogProof:
         """As ``prove``, under an earlier checkpoint of this log, with its cosignatures."""
         head = Checkpoint.parse(split_note(note)[0])
-        with self._lock:
+        with self._lock, own_errors():
             return self._prove(index, leaf, note, head.size, head.root)
 
     def _prove(self, index: int, leaf: bytes, note: str, size: int, root: bytes) -> TlogProof:
@@ -291,7 +336,7 @@ class CustodyLog:
 
     def consistency(self, old: int) -> list[bytes]:
         """Prove that the log of ``old`` entries is where the newest checkpoint's began."""
-        with self._lock:
+        with self._lock, own_errors():
             return consistency_proof(self._require_tree().subtree, old, self._edge.size)
 
     def consistency_to(self, old: int, head: Checkpoint) -> list[bytes]:
@@ -300,7 +345,7 @@ class CustodyLog:
         Raises:
             LogTampered: ``head`` is not where this log once stood.
         """
-        with self._lock:
+        with self._lock, own_errors():
             for again in (True, False):
                 proof = consistency_proof(self._require_tree().subtree, old, head.size)
                 root = self.root_at(old)
@@ -315,7 +360,7 @@ class CustodyLog:
 
     def root_at(self, size: int) -> bytes:
         """The tree's head when the log had ``size`` entries."""
-        with self._lock:
+        with self._lock, own_errors():
             return self._require_tree().subtree(0, size)
 
     def _rebuild(self) -> None:

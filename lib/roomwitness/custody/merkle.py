@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from typing import Self
 
 EMPTY_ROOT = sha256(b"").digest()
 
@@ -37,6 +38,10 @@ class CompactRange:
         self._edge.append(node)
         self.size += 1
         return completed
+
+    def copy(self) -> Self:
+        """Another one that grows from here."""
+        return type(self)(self.size, self._edge)
 
     def root(self) -> bytes:
         """The tree's head."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from roomwitness import files
 
+from .adopted import ADOPTED, doubted, in_doubt
 from .entry import decode_entry
 from .errors import LogTampered
-from .log import CHECKPOINT
+from .heads import CHECKPOINT
 from .merkle import CompactRange
 from .signing import Checkpoint, split_note
 from .verify import walk_log
@@ -59,6 +60,7 @@ class Account:
 
     ``held`` and ``released`` are holds, by id, of meetings that were not erased; ``held_meetings``
     are all with a hold that was not released: to erase such a one would have been wrong.
+    ``unsigned`` is how many lines there are behind those entries, of which nothing is taken.
     """
 
     begun: Mapping[str, str]
@@ -68,6 +70,7 @@ class Account:
     held: frozenset[str] = frozenset()
     released: frozenset[str] = frozenset()
     held_meetings: frozenset[str] = frozenset()
+    unsigned: int = 0
 
     @property
     def expected(self) -> frozenset[str]:
@@ -75,11 +78,14 @@ class Account:
         return frozenset(r for r, meeting in self.begun.items() if meeting not in self.erased)
 
 
-_WORDS = (b'"recording_', b'"erased"', b'_threat"', b'_hold"')
+_WORDS = (b'"recording_', b'"erased"', b'_threat"', b'_hold"', f'"{ADOPTED}"'.encode())
 
 
 def read_account(folder: Path, vkey: str | None = None) -> Account:
     """Read it from the signed entries; see ``verify_log`` for ``vkey``.
+
+    Of those that nobody had signed until a start found them only what nothing is lost by is taken:
+    a recording that begins, a hold that is placed.
 
     Raises:
         LogTampered: the log does not hold, or is not there.
@@ -90,27 +96,32 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
         if any(word in line for word in _WORDS):
             lines.append((number, line))
 
-    size = walk_log(folder, see, vkey).size
+    found = walk_log(folder, see, vkey)
+    lines = [each for each in lines if each[0] < found.size]
+    doubt = doubted(lines)
     begun: dict[str, str] = {}
     ended: dict[str, Bound] = {}
     erased: set[str] = set()
     holds: dict[str, tuple[str, bool]] = {}
     for number, line in lines:
-        if number >= size:
-            break
+        doubtful = in_doubt(number, doubt)
         match decode_entry(line):
             case {"kind": "recording_begun", "recording": str(recording), "meeting": str(meeting)}:
-                begun[recording] = meeting
-            case {"recording": str(recording), "files": int(count), "files_root": str(root)}:
-                ended[recording] = Bound(count, root)
-            case {"kind": "erased", "meeting": str(meeting)}:
-                erased.add(meeting)
+                if not doubtful or recording not in begun:
+                    begun[recording] = meeting
             case {
                 "kind": "report_threat" | "place_hold",
                 "hold": str(hold),
                 "meeting": str(meeting),
             }:
-                holds[hold] = meeting, True
+                if not doubtful or hold not in holds:
+                    holds[hold] = meeting, True
+            case _ if doubtful:
+                continue
+            case {"recording": str(recording), "files": int(count), "files_root": str(root)}:
+                ended[recording] = Bound(count, root)
+            case {"kind": "erased", "meeting": str(meeting)}:
+                erased.add(meeting)
             case {
                 "kind": "release_hold" | "lapse_hold",
                 "hold": str(hold),
@@ -119,12 +130,14 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
                 holds[hold] = meeting, False
     left = {hold: about for hold, about in holds.items() if about[0] not in erased}
     held = frozenset(hold for hold, (_, still) in left.items() if still)
+    released = frozenset(left) - held
     meetings = frozenset(meeting for meeting, still in holds.values() if still)
-    return Account(begun, ended, frozenset(erased), size, held, frozenset(left) - held, meetings)
+    size, unsigned = found.size, found.unsigned
+    return Account(begun, ended, frozenset(erased), size, held, released, meetings, unsigned)
 
 
 def read_again(account: Account, folder: Path, vkey: str | None = None) -> Account:
-    """The account as it is now: read anew only if more was signed meanwhile.
+    """The account as it is now: read anew only if the checkpoint signs more, or less, than it.
 
     Raises:
         LogTampered: the log does not hold any more.

@@ -1,13 +1,15 @@
 """Check a custody log with nothing but its files and the site's public key."""
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .adopted import ADOPTED, doubted
 from .checkpoints import kept_notes, newest_cosigned
 from .entry import decode_entry
 from .errors import LogTampered, ProofInvalid
-from .log import CHECKPOINT, LOG, VKEY
+from .heads import CHECKPOINT, heads_beside
+from .log import LOG, VKEY
 from .merkle import CompactRange, inclusion_proof, leaf_hash, subtrees
 from .proof import TlogProof
 from .signing import Checkpoint, open_note, split_note
@@ -15,9 +17,10 @@ from .signing import Checkpoint, open_note, split_note
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A log that holds: ``size`` entries are signed, ``unsigned`` more wait for a checkpoint.
+    """A log that holds: ``size`` entries are signed, and ``unsigned`` lines more by nobody.
 
-    ``kept`` is how many checkpoints that were kept beside it it continues.
+    ``kept`` is how many checkpoints that were kept beside it it continues; ``adopted`` are the
+    entries that nobody had signed until they were found at a start (adopted.py).
     """
 
     origin: str
@@ -26,6 +29,7 @@ class Verified:
     root: str
     last_time: str | None
     kept: int = 0
+    adopted: tuple[range, ...] = ()
 
 
 def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) -> Verified:
@@ -40,13 +44,19 @@ def verify_log(folder: Path, vkey: str | None = None, kept: Sequence[str] = ()) 
         LogTampered: the log or its checkpoint does not hold, or is not there.
     """
 
+    telling: list[tuple[int, bytes]] = []
+
     def whole(number: int, line: bytes) -> None:
         try:
-            decode_entry(line)
+            entry = decode_entry(line)
         except LogTampered:
             raise LogTampered("a line is not an entry", line=str(number + 1)) from None
+        if entry["kind"] == ADOPTED:
+            telling.append((number, line))
 
-    return walk_log(folder, whole, vkey, kept)
+    found = walk_log(folder, whole, vkey, kept)
+    signed = [each for each in telling if each[0] < found.size]
+    return replace(found, adopted=doubted(signed))
 
 
 def walk_log(
@@ -61,10 +71,15 @@ def walk_log(
     """
     try:
         key = vkey or (folder / VKEY).read_text()
+        # In this order: what is behind the log's end now is written by a site at work, whose heads
+        # reach at least up to there.
+        length = (folder / LOG).stat().st_size
+        ahead = heads_beside(folder, key)
         signed = Checkpoint.parse(open_note((folder / CHECKPOINT).read_bytes().decode(), key))
         beside = [note for _, note in kept_notes(folder)]
         earlier = [Checkpoint.parse(open_note(note, key)) for note in (*kept, *beside)]
-        tree, roots, last = _walk(folder / LOG, see, signed, {head.size for head in earlier})
+        wanted = {head.size for head in (*earlier, *ahead)}
+        tree, roots, last = _walk(folder / LOG, see, signed, wanted, length)
     except OSError, UnicodeDecodeError:
         raise LogTampered("log, checkpoint or key is missing or unreadable") from None
     if tree.size < signed.size:
@@ -73,21 +88,29 @@ def walk_log(
         same = checkpoint.origin == signed.origin
         if not same or roots.get(checkpoint.size) != checkpoint.root:
             raise LogTampered("this is not the log that a kept checkpoint was taken of")
+    for head in ahead:
+        same = head.origin == signed.origin and roots.get(head.size) == head.root
+        signed = head if same and head.size > signed.size else signed
     unsigned = tree.size - signed.size
     time = str(decode_entry(last)["time"]) if last is not None else None
     return Verified(signed.origin, signed.size, unsigned, signed.root.hex(), time, len(beside))
 
 
 def _walk(
-    path: Path, see: Callable[[int, bytes], None], signed: Checkpoint, wanted: Set[int]
+    path: Path, see: Callable[[int, bytes], None], signed: Checkpoint, wanted: Set[int], length: int
 ) -> tuple[CompactRange, dict[int, bytes], bytes | None]:
-    """The tree over all whole lines, its heads at the sizes that are wanted, the last line."""
+    """The tree over all whole lines, its heads at the sizes that are wanted, the last line.
+
+    What begins behind ``length`` bytes is read as far as a head may sign it.
+    """
     tree, last = CompactRange(), None
     roots = {0: tree.root()}
+    top = max({signed.size, *wanted})
     with path.open("rb") as file:
         for whole in file:
-            if not whole.endswith(b"\n"):
+            if not whole.endswith(b"\n") or (length <= 0 and tree.size >= top):
                 break
+            length -= len(whole)
             last = whole[:-1]
             see(tree.size, last)
             tree.append(last)
@@ -121,5 +144,7 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
     cosigned = newest_cosigned(folder, index)
     note = cosigned or (folder / CHECKPOINT).read_bytes().decode()
     size = Checkpoint.parse(split_note(note)[0]).size
+    if index >= size:  # A kill left its head beside the checkpoint; the next start mends it.
+        raise ProofInvalid("the checkpoint signs no such entry")
     path = inclusion_proof(subtrees(hashes[:size]), index, size)
     return TlogProof(index, tuple(path), note, leaf)

@@ -22,4 +22,5 @@ def differences(index: Index, folder: Path, vkey: str) -> frozenset[str]:
     except LogTampered:
         return frozenset({"log-whole"})
     found = *disagreements(rows, before, after), *hold_disagreements(holds, before, after)
-    return frozenset(name for name, _ in found)
+    unsigned = {"log-signed"} if before.unsigned and after.unsigned else set()
+    return frozenset(name for name, _ in found) | unsigned

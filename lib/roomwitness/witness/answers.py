@@ -174,6 +174,7 @@ class Answers:
                 tampered=self._ledger.tampered,
                 broken=[*self._upkeep.broken, *sorted(self._scrub.disagreeing)],
                 rolled_back=self._ledger.rolled_back,
+                unsigned=self._ledger.log.adopted,
             ),
             *self.keys.problems(),
             *self._upkeep.erasures.problems(),

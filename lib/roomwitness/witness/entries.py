@@ -23,6 +23,10 @@ KEPT_AT = frozenset(
     }
 )
 
+# What is logged even if it cannot be signed yet: no full disk may keep it from counting. From lines
+# that nobody signed these are carried out, and no others (replay.py).
+PROTECTING = frozenset({"report_threat", "place_hold", "extend_hold", "withdraw_release"})
+
 
 def kind_of(event: events.Event) -> str:
     """Give the log's word for an event: its class name in snake case."""

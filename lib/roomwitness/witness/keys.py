@@ -1,7 +1,8 @@
 """Custodians and the site's own key: changed one at a time, logged, and closed after a kill.
 
 Order of a change: custody log, key file, ring, wraps. What the key file says is what should be;
-the wraps follow it, now and at every start.
+the wraps follow it, now and at every start, and where the log said otherwise (a kill came between)
+the start logs how it is.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from roomwitness.custody.adopted import told
 from roomwitness.errors import WitnessError
 from roomwitness.vault import Vault
 from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient
@@ -20,6 +22,7 @@ from roomwitness.vault.keys import Holder
 from roomwitness.vault.wrapping import Rewrapped
 
 from .errors import CustodianKnown, CustodianNotFound, LastCustodian
+from .keys_told import AS_FOUND, TELLING, otherwise
 from .ledger import Ledger
 from .status import Problem
 from .upkeep import Upkeep
@@ -145,6 +148,8 @@ class Keys:
             destroy_old(self._path)
         except OSError as err:
             raise disk_error(err) from None
+        for fields in otherwise(told(self._ledger.log.since(0), TELLING), self._stored):
+            self._ledger.note(AS_FOUND, now, **fields)
         while self._step(now).more:
             pass
 

@@ -7,11 +7,10 @@ store and keys when they can (``catch_up``), and the next start reads it from th
 All methods block on disk: the conductor calls them in its one worker thread.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from roomwitness.custody import (
     Checkpoints,
@@ -20,17 +19,19 @@ from roomwitness.custody import (
     LogUnwritable,
     SiteSigner,
     TlogProof,
+    encode_entry,
 )
 from roomwitness.custody.checkpoints import due
+from roomwitness.custody.errors import own_errors
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import RUNNING, Meeting, MeetingState, RoomPolicy
 from roomwitness.vault import Receipt, Vault
 from roomwitness.vault.errors import VaultFull, VaultUnwritable
 
 from .agreement import differences
-from .entries import KEPT_AT, hold_fields, kind_of
+from .entries import KEPT_AT, PROTECTING, hold_fields, kind_of
 from .recordings import Recordings
-from .replay import replayed, unread
+from .replay import Late, replayed, unread
 
 # How long an erased meeting is remembered, so that its booking does not begin it again.
 _REMEMBER = timedelta(days=2)
@@ -68,12 +69,13 @@ class Ledger:
         """
         aside = None
         try:
-            self._log.open()
+            self._log.open(now)
         except LogTampered:
             aside = self._log_dir.with_name(f"{self._log_dir.name}.tampered-{now:%Y%m%dT%H%M%SZ}")
-            self._log_dir.rename(aside)
+            with own_errors():
+                self._log_dir.rename(aside)
             self._log = CustodyLog(self._log_dir, self._signer, self._origin)
-            self._log.open()
+            self._log.open(now)
         late = unread(self._log, self._vault.index)
         if aside is not None:
             self.note("log_tampered", now, kept_as=aside.name)
@@ -87,10 +89,11 @@ class Ledger:
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
 
-    def _carry_out(self, late: Iterable[Mapping[str, Any]], now: datetime) -> None:
-        for entry in late:
+    def _carry_out(self, late: Iterable[Late], now: datetime) -> None:
+        for each in late:
+            entry = each.entry
             meeting = self.get(str(entry.get("meeting")))
-            after = meeting and replayed(meeting, entry)
+            after = meeting and replayed(meeting, each)
             if after is None or after is meeting:
                 continue
             fields = {"meeting": after.id, "hold": entry["hold"], "of": entry["kind"]}
@@ -101,15 +104,12 @@ class Ledger:
             self.catch_up()
 
     def _look_for_rollback(self, now: datetime) -> None:
-        try:
-            kept = self._kept.open().set_aside(self._log.size, now)
-        except OSError as err:
-            raise LogUnwritable(f"errno {err.errno}") from None
+        kept = self._kept.open().set_aside(self._log.size, now)
         had = max(self._log.rolled_back_from or 0, kept or 0)
         self.rolled_back = had > 0
         if had:
             self.note("log_rolled_back", now, had=had)
-        if self._kept.last is None:  # The first hour counts from here.
+        if self._kept.last is None or self._log.adopted:  # The first hour counts from here.
             self.keep_checkpoint(now)
 
     def close(self) -> None:
@@ -244,7 +244,8 @@ class Ledger:
         """
         after, kind = advance(meeting, event, now, policy), kind_of(event)
         fields = {"meeting": meeting.id, "before": meeting.state, "state": after.state}
-        self._log.append(kind, now, **fields, **hold_fields(event, after))
+        leaf = encode_entry(kind, now, fields | hold_fields(event, after))
+        self._log.append_all([leaf], unsigned=kind in PROTECTING)
         if after.holds == meeting.holds:
             self._sign(kind, now)
             self._store(after, now)

@@ -62,7 +62,7 @@ def rewrap(
             )
             return _carry_out(wrapping, identity, None, now)
         after = _changed(stored, added, retire)
-        log = stack.enter_context(closing(_log(places.root, stored)))
+        log = stack.enter_context(closing(_log(places.root, stored, now)))
         for kind, names in (
             ("custodian_added", [custodian.id for custodian in added]),
             ("custodian_retired", retire),
@@ -183,7 +183,7 @@ def _mending(
     folder = places.root / "custody"
     if not (folder / "log.jsonl").is_file():
         raise LogTampered("the custody log is gone")
-    with _alone(places.root / "index.db") as db, closing(_log(places.root, stored)) as log:
+    with _alone(places.root / "index.db") as db, closing(_log(places.root, stored, now)) as log:
         if db is None:
             raise StoreError("no such store here")
         known = frozenset(str(row[0]) for row in db.execute("SELECT id FROM recording"))
@@ -204,8 +204,8 @@ def _changed(stored: StoredKeys, add: Sequence[Custodian], retire: Sequence[str]
     return stored
 
 
-def _log(vault: Path, stored: StoredKeys) -> CustodyLog:
-    return CustodyLog(vault / "custody", signer(stored), stored.origin).open()
+def _log(vault: Path, stored: StoredKeys, now: datetime) -> CustodyLog:
+    return CustodyLog(vault / "custody", signer(stored), stored.origin).open(now)
 
 
 def _carry_out(

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from roomwitness.custody.adopted import told
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import Meeting
+from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.people import People as Table
 
 from .config import RoomConfig
@@ -35,9 +37,23 @@ class People:
         self._rooms = rooms
 
     def open(self, now: datetime) -> None:
-        """Log that nobody is known any more; blocks on disk."""
+        """Log that nobody is known any more, and forget whom the log says; blocks on disk.
+
+        A kill or a failing disk may have left their rows, and so does a ``people.db`` that was put
+        back: whoever is forgotten stays so.
+        """
         if self._table.damaged:
             self._ledger.note("people_lost", now)
+        for entry in told(self._ledger.log.since(0), ("person_forgotten",)):
+            person = str(entry.get("person"))
+            if self._table.account(person) is None:
+                continue
+            try:
+                self._table.forget(person)
+            except VaultUnwritable as err:
+                _LOGGER.warning("A person could not be forgotten, at the next start: %s", err.key)
+                continue
+            self._ledger.note("carried_out_late", now, of="person_forgotten", person=person)
 
     def pseudonym(self, account: str | None) -> str | None:
         """The person's pseudonym, always the same while they are not forgotten; None is nobody.
@@ -75,7 +91,7 @@ class People:
         if any(person in _kept_apart(m) for m in self._two_people()):
             raise PersonStillNeeded
         note = partial(self._ledger.note, "person_forgotten", person=person, by=by)
-        await self._upkeep.run(note, self._clock())
+        await self._upkeep.run(note, self._clock())  # From here on the next start would do it.
         await self._upkeep.run(self._table.forget, person)
 
     def _two_people(self) -> Iterable[Meeting]:

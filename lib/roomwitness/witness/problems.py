@@ -18,10 +18,12 @@ def of_site(
     tampered: Iterable[str],
     broken: Sequence[str],
     rolled_back: bool,
+    unsigned: int,
 ) -> Iterator[Problem]:
     """The site's stores: ``tampered`` names logs set aside, ``broken`` names invariants.
 
     ``held_keys_lost`` counts held meetings, ``unlisted`` recordings that the index does not list.
+    ``unsigned`` is the number of log lines that nobody had signed when it was opened.
     """
     if keys_lost:
         yield Problem(key="ephemeral_keys_lost")
@@ -37,6 +39,8 @@ def of_site(
         yield Problem(key="check_failed", placeholders={"invariants": ", ".join(broken)})
     if rolled_back:
         yield Problem(key="log_rolled_back")
+    if unsigned:
+        yield Problem(key="log_unsigned", placeholders={"count": str(unsigned)})
 
 
 def of_room(room: RoomConfig, *, calendar_lost: bool, invalid: int) -> Iterator[Problem]:

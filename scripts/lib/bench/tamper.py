@@ -2,20 +2,25 @@
 
 Segments: by age alone (flips, cuts, chunks moved, repeated, replayed), by the index's digests
 (another segment of the same recording in its place), and, where whoever did it wrote the index
-too, by the custody log (`bench/_bound.py`). Custody log: by ``verify_log``. The age reader: the
-C2SP kit, and that whatever header it takes has one form only.
+too, by the custody log (`bench/_bound.py`). Custody log: by what a person runs, each for itself:
+`roomwitness verify-log`, and the start of a site. Lines forged behind it: by what the start and
+`roomwitness check` make of them (`bench/_forged.py`). The age reader: the C2SP kit, and that
+whatever header it takes has one form only.
 """
 
+import contextlib
 import io
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bench import _bound, _report
-from roomwitness.custody import CustodyLog, LogTampered, SiteSigner, verify_log
+from bench import _bound, _forged, _report
+from roomwitness import cli
+from roomwitness.custody import CustodyLog, LogTampered, SiteSigner
 from roomwitness.policy.words import Meeting, MeetingState
 from roomwitness.vault import SegmentSummary, Vault, age
 from roomwitness.vault.age import header
@@ -49,6 +54,8 @@ def main(words: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _segments(Path(folder), tally, 97 if args.quick else 1)
         for kind, detected in _bound.tries(Path(folder) / "bound", 4 if args.quick else 12):
+            tally.count(kind, detected=detected)
+        for kind, detected in _forged.tries(Path(folder) / "forged"):
             tally.count(kind, detected=detected)
         _log(Path(folder) / "log", tally, 20 if args.quick else 200)
     _headers(
@@ -149,17 +156,36 @@ def _log(folder: Path, tally: Tally, entries: int) -> None:
     whole, signed = path.read_bytes(), note.read_bytes()
     lines = whole.splitlines(keepends=True)
 
-    def holds() -> bool:
+    key = folder.with_name("log.key")
+    key.write_text(signer.vkey)
+
+    def verified() -> bool:
+        """By what the command answers."""
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return cli.main(["verify-log", str(folder), "--vkey", str(key)]) == 0
+
+    def starts() -> bool:
+        """Whether a site begins with it as if nothing were."""
+        place = folder.with_name("start")
+        shutil.copytree(folder, place)
+        log = CustodyLog(place, signer, ORIGIN)
         try:
-            return verify_log(folder, signer.vkey).unsigned == 0
+            return not log.open(T).adopted
         except LogTampered:
             return False
+        finally:
+            log.close()
+            shutil.rmtree(place)
+
+    def count(kind: str) -> None:
+        tally.count(f"log, verify-log: {kind}", detected=not verified())
+        tally.count(f"log, start: {kind}", detected=not starts())
 
     def tried(kind: str, data: bytes) -> None:
         path.write_bytes(data)
-        tally.count(f"log: {kind}", detected=not holds())
+        count(kind)
 
-    if not holds():
+    if not (verified() and starts()):
         raise SystemExit("a log that was not changed counts as changed")
     for number, line in enumerate(lines):
         before, after = lines[:number], lines[number + 1 :]
@@ -174,12 +200,13 @@ def _log(folder: Path, tally: Tally, entries: int) -> None:
         if after:
             tried("two lines swapped", b"".join([*before, after[0], line, *after[1:]]))
         tried("cut short", b"".join(before))
+        tried("a line behind it", b"".join([*lines, line]))
     path.write_bytes(whole)
     for at in range(len(signed)):
         note.write_bytes(signed[:at] + bytes((signed[at] ^ 1,)) + signed[at + 1 :])
-        tally.count("log: a byte of the checkpoint", detected=not holds())
+        count("a byte of the checkpoint")
     note.unlink()
-    tally.count("log: checkpoint removed", detected=not holds())
+    count("checkpoint removed")
 
 
 def _headers(tally: Tally, rng: random.Random, tries: int) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from roomwitness.custody import LogUnwritable, verify_log
+from roomwitness.custody import LogUnwritable, encode_entry, verify_log
 from roomwitness.policy.errors import TwoPeopleNeeded
 from roomwitness.policy.words import HoldKind, MeetingState
 from roomwitness.vault.errors import VaultUnwritable
+from roomwitness.vault.people import People
 from roomwitness.witness import Witness
 from roomwitness.witness.errors import PageNotFound, PersonStillNeeded, PersonUnknown
 
-from .house import POLICY, House, until
+from .house import POLICY, House, now, until
 
 ANNA, BO, CIA = "7f3a-account-anna", "7f3a-account-bo", "7f3a-account-cia"
 CAREFUL = replace(POLICY, two_people=True, review_window=timedelta(hours=1))
@@ -156,3 +157,46 @@ async def test_what_cannot_be_logged_is_not_told(
     with pytest.raises(LogUnwritable):
         await witness.people.forget(anna)
     assert witness.people.known(ANNA) == anna
+
+
+async def test_whom_the_log_says_is_forgotten_is_forgotten_at_the_next_start(
+    house: House, witness: Witness, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """A kill, or a disk, came between the entry and the row; or an old table was put back."""
+    anna, bo = witness.people.pseudonym(ANNA), witness.people.pseudonym(BO)
+    await until(lambda: not witness._vault.people.unsaved)
+
+    def fails(*_: object) -> None:
+        raise VaultUnwritable
+
+    monkeypatch.setattr(People, "forget", fails)
+    with pytest.raises(VaultUnwritable):
+        await witness.people.forget(anna, bo)
+    await witness.stop()
+    again = await house.started()
+    assert again.people.account(anna) == ANNA
+    assert "at the next start: vault_unwritable" in caplog.text
+    monkeypatch.undo()
+    for _ in range(2):
+        await again.stop()
+        assert ("carried_out_late" in house.log()) is (again.people.account(anna) is None)
+        again = await house.started()
+        assert again.people.account(anna) is None
+        assert again.people.account(bo) == BO
+        assert ANNA.encode() not in everything(house)
+    await again.stop()
+    (late,) = [e for e in house.entries() if e["kind"] == "carried_out_late"]
+    assert (late["of"], late["person"]) == ("person_forgotten", anna)
+
+
+async def test_nobody_is_forgotten_by_a_line_that_nobody_signed(
+    house: House, witness: Witness
+) -> None:
+    anna = witness.people.pseudonym(ANNA)
+    await witness.stop()
+    line = encode_entry("person_forgotten", now(), {"person": anna})
+    with (house.root / "vault" / "custody" / "log.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    again = await house.started()
+    assert again.people.account(anna) == ANNA
+    await again.stop()

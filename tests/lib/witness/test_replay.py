@@ -24,7 +24,7 @@ from roomwitness.vault.keys import KeyStore
 from roomwitness.witness.entries import hold_fields, kind_of
 from roomwitness.witness.erasures import Due
 from roomwitness.witness.ledger import Ledger
-from roomwitness.witness.replay import replayed
+from roomwitness.witness.replay import Late, replayed
 from tests.lib.vault.conftest import fork
 
 from . import test_erasures
@@ -351,7 +351,7 @@ def test_what_is_read_from_the_log_is_what_was_decided(
         except WitnessError:
             continue
         entry = decode_entry(encode_entry(kind_of(event), at, hold_fields(event, after)))
-        read = replayed(after if number < since or word == "end" else read, entry)
+        read = replayed(after if number < since or word == "end" else read, Late(entry))
         assert read in (after, replace(after, holds=read.holds))
         assert read.holds == after.holds
         true = after
@@ -365,7 +365,7 @@ def test_entries_of_a_newer_version_are_left_alone() -> None:
         {"kind": "place_hold", "hold": "h", "hold_kind": "legal"},
         {"kind": "bend_hold", "hold": "h"},
     ):
-        assert replayed(begun, {"time": at, **entry}) is begun
+        assert replayed(begun, Late({"time": at, **entry})) is begun
 
 
 async def test_a_press_counts_while_the_index_fails_which_is_told(
