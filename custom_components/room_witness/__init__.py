@@ -12,14 +12,16 @@ from homeassistant.const import Platform  # noqa: E402
 from homeassistant.core import HomeAssistant  # noqa: E402
 from homeassistant.helpers import config_validation as cv  # noqa: E402
 from homeassistant.helpers.typing import ConfigType  # noqa: E402
+from homeassistant.util import dt as dt_util  # noqa: E402
 
-from . import blueprints  # noqa: E402
+from . import blueprints, issues  # noqa: E402
 from .const import DOMAIN  # noqa: E402
 from .lamp import async_put_out  # noqa: E402
 from .meetings import async_setup_meetings  # noqa: E402
 from .outside import WitnessView  # noqa: E402
 from .people import async_setup_people  # noqa: E402
 from .receipts import async_setup_receipts  # noqa: E402
+from .removal import async_erase_unheld  # noqa: E402
 from .services import async_setup_services  # noqa: E402
 from .site import Site, WitnessConfigEntry  # noqa: E402
 
@@ -46,6 +48,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> bool:
     """Open the site and let its rooms be seen."""
+    issues.async_set(hass, issues.SITE_DISABLED, active=False)
+    issues.async_set(hass, issues.UNHELD_LEFT, active=False)
     await blueprints.async_install(hass)
     site = Site(hass, entry)
     await site.async_start()
@@ -67,9 +71,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> 
         await entry.runtime_data.async_stop()
         if entry.disabled_by is not None:
             await async_put_out(hass, entry)
+            since = f"{dt_util.utcnow():%Y-%m-%d %H:%M} UTC"
+            issues.async_set(hass, issues.SITE_DISABLED, active=True, since=since)
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
-    """No lamp says any longer that a room is recorded. Evidence and keys stay."""
+    """No lamp says any longer that a room is recorded, and what is not held is erased."""
+    if (site := getattr(entry, "runtime_data", None)) is not None:  # It could not be unloaded.
+        await site.async_stop()
     await async_put_out(hass, entry)
+    await async_erase_unheld(hass, entry)

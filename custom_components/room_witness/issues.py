@@ -28,16 +28,27 @@ _SETUP = frozenset(
 )
 # Problems that a person can answer for: repairs.py asks.
 _FIXABLE = frozenset({"backups_carry_keys", "site_keys_missing"})
+# What stands while there is no entry at work, also after a restart, until one is set up.
+UNHELD_LEFT, SITE_DISABLED = "unheld_left", "site_disabled"
+_LASTING = frozenset({UNHELD_LEFT, SITE_DISABLED})
 _LEARN_MORE = "https://github.com/room-witness/room-witness/blob/main/docs/troubleshooting.md"
 
 
 @callback
-def async_set(hass: HomeAssistant, key: str, *, active: bool) -> None:
+def async_set(hass: HomeAssistant, key: str, *, active: bool, **placeholders: str) -> None:
     """Show or take away an issue of the site as a whole."""
     if active:
-        _create(hass, key, key, {})
+        _create(hass, key, key, placeholders)
     else:
         ir.async_delete_issue(hass, DOMAIN, key)
+
+
+@callback
+def async_clear(hass: HomeAssistant) -> None:
+    """Nobody looks after anything any more: take every issue away."""
+    for domain, issue_id in tuple(ir.async_get(hass).issues):
+        if domain == DOMAIN:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
 @callback
@@ -115,6 +126,7 @@ def _create(
         issue_id,
         data=data,
         is_fixable=key in _FIXABLE or data is not None,
+        is_persistent=key in _LASTING,
         severity=ir.IssueSeverity.ERROR,
         translation_key=key,
         translation_placeholders=placeholders,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from homeassistant.components.calendar import CalendarEntity, CalendarEvent
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
@@ -22,11 +22,13 @@ from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.diagnostics import async_get_config_entry_diagnostics
 from roomwitness.capture import CaptureError
+from roomwitness.vault.keys import KeyStore
 from tests.camera import Camera
 
 from .conftest import (
     CALENDAR,
     LAMP,
+    TIMES,
     MakeSite,
     camera_subentry,
     room_subentry,
@@ -267,3 +269,89 @@ def test_every_error_and_problem_has_its_words() -> None:
     learn = (HERE.parents[1] / "docs" / "troubleshooting.md").read_text()
     for key in texts["issues"]:
         assert f'<a id="{key}"></a>' in learn
+
+
+def wraps(hass: HomeAssistant) -> frozenset[str]:
+    """Recordings whose keys are in the store that no backup takes."""
+    store = KeyStore(paths.ephemeral_dir(hass) / "ephemeral-keys.db")
+    store.open()
+    try:
+        return store.ids()
+    finally:
+        store.close()
+
+
+async def one_calm_and_one_held(hass: HomeAssistant) -> None:
+    """Two meetings, neither of which is due for a long time."""
+    for held in (False, True):
+        await call(hass, "start")
+        await until(hass, lambda: state(hass, STATE) == "recording")
+        if held:
+            await call(hass, "report_threat")
+        await call(hass, "stop")
+
+
+TOMORROW = {**TIMES, "review_window": {"days": 1}}
+
+
+async def test_a_site_that_is_deleted_leaves_nothing_that_is_not_held(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry(times=TOMORROW))
+    await one_calm_and_one_held(hass)
+    assert len(await hass.async_add_executor_job(wraps, hass)) == 2
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert len(await hass.async_add_executor_job(wraps, hass)) == 1
+    assert issue_ids(hass) == set()
+    await make_site(camera_subentry(camera), room_subentry(times=TOMORROW))
+    assert state(hass, "sensor.room_12_evidence_held") == "1"
+    assert state(hass, "sensor.room_12_last_erasure") not in ("unknown", "unavailable")
+    assert issue_ids(hass) == set()
+
+
+async def test_what_cannot_be_erased_when_the_site_is_deleted_is_a_repair_that_stays(
+    hass: HomeAssistant,
+    make_site: MakeSite,
+    camera: Camera,
+    calendar: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry(times=TOMORROW))
+    await one_calm_and_one_held(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    held = paths.held_dir(hass)
+    held.rename(held.with_name("elsewhere"))
+    held.write_text("in the way")
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issue_ids(hass) == {"unheld_left"}
+    assert ir.async_get(hass).issues[DOMAIN, "unheld_left"].is_persistent
+    assert len(await hass.async_add_executor_job(wraps, hass)) == 2, "it may be evidence"
+    assert not [r for r in caplog.records if r.exc_info and r.levelname in ("WARNING", "ERROR")]
+    held.unlink()
+    held.with_name("elsewhere").rename(held)
+    entry = await make_site(camera_subentry(camera), room_subentry(times=TOMORROW))
+    assert issue_ids(hass) == set()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issue_ids(hass) == set()
+    assert len(await hass.async_add_executor_job(wraps, hass)) == 1
+
+
+async def test_while_it_is_disabled_a_repair_says_that_nothing_is_erased(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert issue_ids(hass) == set(), "a reload is no reason"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    issue = ir.async_get(hass).issues[DOMAIN, "site_disabled"]
+    assert issue.is_persistent, "it is there after a restart too"
+    since = (issue.translation_placeholders or {})["since"]
+    assert since.startswith(f"{dt_util.utcnow():%Y-%m}")
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert issue_ids(hass) == set()
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issue_ids(hass) == set(), "nothing is left to be erased"

@@ -1,7 +1,7 @@
 """What the face may ask of the conductor; nothing here changes a meeting, a camera or a key."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from roomwitness.policy.words import Meeting
@@ -25,7 +25,7 @@ from .scrub import Scrub
 from .sessions import Sessions
 from .status import Problem, RoomStatus
 from .upkeep import Upkeep, Wishes
-from .view import overdue, room_status, shown
+from .view import overdue, overrun, room_status, shown
 from .watches import Watches
 
 # What is said of a camera whose address somebody else has, or nobody.
@@ -94,13 +94,19 @@ class Answers:
             self._upkeep.space.used.get(room_id, 0),
             (p for p in problems_now if p.room_id in (None, room_id)),
             self._clock(),
+            self._windows,
             self._preflight.result(room_id),
             self._watches.seconds(room_id),
         )
 
     def overdue(self) -> int:
         """Meetings of the site whose erasure is late: a promise that is being broken."""
-        return len(overdue(self._ledger.meetings, self._clock()))
+        return len(overdue(self._ledger.meetings, self._clock(), self._windows))
+
+    @property
+    def _windows(self) -> dict[str, timedelta]:
+        """How long each room's calm meetings are kept."""
+        return {room.id: room.policy.review_window for room in self._wishes.rooms.values()}
 
     def meetings(self, room_id: str) -> tuple[Meeting, ...]:
         """The room's meetings that are not erased."""
@@ -202,7 +208,9 @@ class Answers:
         yield from self.devices.problems(room)
         yield from self.holds.problems(room.id, self._clock())
         yield from problems.of_cameras(room.id, self._watches.statuses(room.id))
-        for meeting in self._ledger.of_room(room.id):
+        meetings = self._ledger.of_room(room.id)
+        yield from problems.of_overrun(room.id, overrun(meetings, self._clock()))
+        for meeting in meetings:
             cameras = self._sessions.statuses(meeting.id)
             yield from problems.of_meeting(meeting, self._scrub.damaged, cameras)
 

@@ -18,6 +18,7 @@ from roomwitness.vault import Vault
 from roomwitness.vault.intake import MIN_FREE_BYTES
 from roomwitness.vault.usage import room_bytes
 
+from . import problems
 from .answers import Answers
 from .backups import Backups
 from .cameras import Cameras
@@ -44,6 +45,7 @@ from .sessions import Sessions
 from .space import Space, sizes
 from .status import Problem
 from .threats import Threats
+from .tries import Tries
 from .upkeep import Upkeep, Wishes, new_id
 from .view import current, next_length
 from .watches import Watches
@@ -318,13 +320,18 @@ class Witness(Answers):
     async def tick(self) -> None:
         """Close the difference between what should be and what is, once."""
         async with self._lock:
+            tries = Tries()
             try:
-                await self._upkeep.everything(self._clock())
-                await self.keys.again(self._clock())
-                await self.cameras.log_tampering(self._ledger, self._upkeep.run)
-                self._disk_problem = None
+                with tries:
+                    await self._upkeep.everything(self._clock())
+                with tries:
+                    await self.keys.again(self._clock())
+                with tries:
+                    await self.cameras.log_tampering(self._ledger, self._upkeep.run)
             finally:  # Whatever the disk does, the visitor is told.
                 self.lamps.sync(self._wishes.rooms, self._ledger.records)
+            tries.finish()
+            self._disk_problem = None
 
     def refresh(self) -> None:
         """Have every room looked at again: time alone changes what it shows."""
@@ -334,14 +341,21 @@ class Witness(Answers):
         while True:
             try:
                 await self.tick()
-            except WitnessError as err:
-                if self._disk_problem is None or self._disk_problem.key != err.key:
-                    _LOGGER.warning("A change could not be carried out, trying again: %s", err.key)
-                self._disk_problem = Problem(key=err.key, placeholders=err.placeholders)
-                self.refresh()
+            except (asyncio.CancelledError, Exception) as err:  # Nothing may end it but ``stop``.
+                if self._ticker is not None and self._ticker.cancelling():
+                    raise
+                self._tick_failed(err)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _TICK_S)
             self._wake.clear()
+
+    def _tick_failed(self, err: BaseException) -> None:
+        problem = problems.of_tick(err)
+        if self._disk_problem is None or self._disk_problem.key != problem.key:
+            what = err.key if isinstance(err, WitnessError) else type(err).__name__
+            _LOGGER.warning("A change could not be carried out, trying again: %s", what)
+        self._disk_problem = problem
+        self.refresh()
 
     def _meeting(self, meeting_id: str) -> tuple[Meeting, RoomConfig]:
         meeting = self._ledger.get(meeting_id)

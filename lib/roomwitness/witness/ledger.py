@@ -54,7 +54,7 @@ class Ledger:
         self._held_since: datetime | None = None
         self._meetings: dict[str, Meeting] = {}
         self._past: dict[str, Meeting] = {}
-        self.recordings = Recordings(vault, self.note)
+        self.recordings = Recordings(vault, lambda: self._log, self.note, self._hold)
         # Meetings with a logged change of a hold that store and keys may not have yet.
         self._behind: set[str] = set()
         self.rolled_back = False
@@ -85,7 +85,8 @@ class Ledger:
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
         self._carry_out(late, now)
-        self.recordings.open(m.id for m in self.meetings if m.state not in RUNNING)
+        over = (m.id for m in self.meetings if m.state not in RUNNING)
+        self.recordings.open(over, now, whole=aside is None and not self.rolled_back)
         for receipt in self._vault.last_receipts():
             self.last_receipt[receipt.room_id] = receipt
 
@@ -279,6 +280,15 @@ class Ledger:
             else:
                 self._vault.release_meeting(meeting.id)
         self._behind.clear()
+
+    def _hold(self, meeting_id: str) -> None:
+        """The meeting has a new recording: if it is held, hold the key now, or when we can."""
+        meeting = self.get(meeting_id)
+        if meeting is None or not meeting.held:
+            return
+        self._behind.add(meeting_id)
+        with suppress(LogUnwritable, VaultFull, VaultUnwritable):
+            self.catch_up()
 
     def _late(self) -> list[Meeting]:
         return [m for m in self.meetings if m.id in self._behind]

@@ -3,10 +3,24 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from roomwitness.capture import CaptureStatus
+from roomwitness.errors import WitnessError
 from roomwitness.policy.words import Meeting
 
 from .config import RoomConfig
 from .status import Problem
+
+# What the disk may refuse, and what a person can do about it.
+_DISK = frozenset(
+    {"vault_unwritable", "vault_full", "vault_in_use", "store_error", "log_unwritable"}
+)
+
+
+def of_tick(err: BaseException) -> Problem:
+    """Why the last upkeep was not carried out whole; of an unforeseen error the name alone."""
+    if isinstance(err, WitnessError) and err.key in _DISK:
+        return Problem(key=err.key, placeholders=err.placeholders)
+    name = err.key if isinstance(err, WitnessError) else type(err).__name__
+    return Problem(key="upkeep_failed", placeholders={"error": name})
 
 
 def of_site(
@@ -65,6 +79,12 @@ def of_legal_file(room: RoomConfig) -> Iterator[Problem]:
             room_id=room.id,
             placeholders={"fields": ", ".join(missing)},
         )
+
+
+def of_overrun(room_id: str, meetings: Iterable[Meeting]) -> Iterator[Problem]:
+    """Meetings of the room that record past their planned end, if there are any."""
+    if any(meetings):
+        yield Problem(key="meeting_not_ended", room_id=room_id)
 
 
 def of_meeting(

@@ -21,6 +21,8 @@ from .ledger import Ledger
 from .preflight import Preflight
 from .sessions import Begun, Sessions
 from .space import Running, Space
+from .tries import Tries
+from .watches import Change as Watching
 from .watches import Watches, end
 
 # For meetings whose room is no longer configured.
@@ -88,22 +90,47 @@ class Upkeep:
         self._disk.submit(work)
 
     async def everything(self, now: datetime) -> None:
-        """Close the difference between what should be and what is, once."""
+        """Close the difference between what should be and what is, once.
+
+        Each step is tried, and each room or meeting in it, whatever became of the others: above
+        all, nothing that cannot be logged or stored keeps what is due from being erased.
+
+        Raises:
+            WitnessError: the first that one of them met.
+        """
+        tries = Tries()
         for room in tuple(self._wishes.rooms.values()):
             if room.calendar_bound and room.id in self._wishes.bookings:
-                await self._plan(room, now)
-        await self._end_overrun(now)
-        await self._lapse(now)
-        await self._sync_sessions(now)
-        await self._sync_watches(now)
-        await self._log_clocks(now)
-        await self._erase_due(now)
-        await self._end_left_open(now)
-        await self._measure(now)
+                with tries:
+                    await self._plan(room, now)
+        for step in (
+            self._end_overrun,
+            self._lapse,
+            self._sync_sessions,
+            self._sync_watches,
+            self._log_clocks,
+            self._erase_due,
+            self._end_left_open,
+            self._measure,
+            self._settle_log,
+        ):
+            with tries:
+                await step(now)
+        tries.finish()
+
+    async def _settle_log(self, now: datetime) -> None:
+        """What is logged and not carried out, or carried out and not logged; the hourly entry."""
+        tries = Tries()
         if self._ledger.behind:
-            await self.run(self._ledger.catch_up)
+            with tries:
+                await self.run(self._ledger.catch_up)
+        if self._ledger.recordings.unlogged:
+            with tries:
+                await self.run(self._ledger.recordings.catch_up, now)
         if self._ledger.checkpoint_due(now):
-            await self.run(self._ledger.keep_hourly, now)
+            with tries:
+                await self.run(self._ledger.keep_hourly, now)
+        tries.finish()
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
         known = self._ledger.of_room_with_past(room.id)
@@ -165,37 +192,43 @@ class Upkeep:
 
     async def _end_overrun(self, now: datetime) -> None:
         """Nothing records past its plan, or a room that nobody configures any more."""
+        tries = Tries()
         for meeting in self._ledger.meetings:
+            room = self._wishes.rooms.get(meeting.room_id)
             if meeting.state in AHEAD and meeting.booking_key is None:
                 # A start by hand or threat that a full disk broke off: it would block the room.
-                await self.apply(
-                    meeting, events.Cancel(), now, self._wishes.rooms.get(meeting.room_id)
-                )
+                with tries:
+                    await self.apply(meeting, events.Cancel(), now, room)
             if meeting.state not in RUNNING:
                 continue
-            room = self._wishes.rooms.get(meeting.room_id)
             over = meeting.planned_end is not None and meeting.planned_end <= now
             if over or (room is None and self._wishes.known):
                 event = events.End(meeting.planned_end if over else None)
-                await self.apply(meeting, event, now, room)
+                with tries:
+                    await self.apply(meeting, event, now, room)
+        tries.finish()
 
     async def _lapse(self, now: datetime) -> None:
         """Holds end at their review date where the site chose that, and nowhere else."""
+        tries = Tries()
         for meeting in self._ledger.meetings:
             room = self._wishes.rooms.get(meeting.room_id)
             if room is None:
                 continue
-            after = meeting
-            for hold in meeting.open_holds:
-                if lapsed(hold, now, room.policy):
-                    after = await self.apply(after, events.LapseHold(hold.id), now, room)
+            with tries:
+                after = meeting
+                for hold in meeting.open_holds:
+                    if lapsed(hold, now, room.policy):
+                        after = await self.apply(after, events.LapseHold(hold.id), now, room)
+        tries.finish()
 
     async def _sync_sessions(self, now: datetime) -> None:
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
-        lost = self._sessions.lost
-        if self._losses != self._sessions.losses:
-            self._losses = self._sessions.losses
-            await self.run(partial(self._ledger.note, "recorder_lost", meetings=len(lost)), now)
+        lost, losses, tries = self._sessions.lost, self._sessions.losses, Tries()
+        if self._losses != losses:
+            with tries:
+                await self.run(partial(self._ledger.note, "recorder_lost", meetings=len(lost)), now)
+                self._losses = losses
         for meeting_id in (self._sessions.meetings - wanted.keys()) | {*lost}:
             await self._sessions.end(meeting_id)
         for meeting_id in self._sessions.meetings:
@@ -205,20 +238,28 @@ class Upkeep:
         for meeting_id in wanted.keys() - self._sessions.meetings:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)
             if room is not None:
-                begun = await self.run(self._begin, wanted[meeting_id], room, now)
-                watched = self._watches.hand_over(room.id)
-                useful = {c.id: watched.pop(c.id) for c in room.cameras if c.id in watched}
-                self._sessions.begin(meeting_id, begun, useful)
-                await end(watched.values())
+                with tries:
+                    await self._record(wanted[meeting_id], room, now)
+        tries.finish()
+
+    async def _record(self, meeting: Meeting, room: RoomConfig, now: datetime) -> None:
+        begun = await self.run(self._begin, meeting, room, now)
+        watched = self._watches.hand_over(room.id)
+        useful = {c.id: watched.pop(c.id) for c in room.cameras if c.id in watched}
+        self._sessions.begin(meeting.id, begun, useful)
+        await end(watched.values())
 
     async def _end_left_open(self, now: datetime) -> None:
         """Recordings whose end a kill or a full disk kept from the log."""
+        tries = Tries()
         for meeting_id in sorted(self._ledger.recordings.unended - self._sessions.meetings):
             meeting = self._ledger.get(meeting_id)
             if meeting is None:
                 self._ledger.recordings.unended.discard(meeting_id)
             else:
-                await self.run(self._ledger.recordings.end, meeting, now)
+                with tries:
+                    await self.run(self._ledger.recordings.end, meeting, now)
+        tries.finish()
 
     async def _sync_watches(self, now: datetime) -> None:
         """Idle rooms with pre-roll are watched in memory, no others; the log says when."""
@@ -228,15 +269,21 @@ class Upkeep:
             for room in self._wishes.rooms.values()
             if room.policy.pre_roll and not room.legal_file.missing and room.id not in busy
         }
+        tries = Tries()
         for change in self._watches.changes(wanted):
-            room_id, seconds = change.room_id, change.seconds
-            kind = "watching_begun" if seconds else "watching_ended"
-            if not seconds:
-                await self._watches.carry_out(change, wanted)
-            await self.run(partial(self._ledger.note, kind, room=room_id, pre_roll_s=seconds), now)
-            if seconds:
-                await self._watches.carry_out(change, wanted)
-            self._notify(room_id)
+            with tries:
+                await self._watch(change, wanted, now)
+        tries.finish()
+
+    async def _watch(self, change: Watching, wanted: dict[str, RoomConfig], now: datetime) -> None:
+        room_id, seconds = change.room_id, change.seconds
+        kind = "watching_begun" if seconds else "watching_ended"
+        if not seconds:
+            await self._watches.carry_out(change, wanted)
+        await self.run(partial(self._ledger.note, kind, room=room_id, pre_roll_s=seconds), now)
+        if seconds:
+            await self._watches.carry_out(change, wanted)
+        self._notify(room_id)
 
     async def _log_clocks(self, now: datetime) -> None:
         """Offsets and steps of clocks go into the custody log as they are noticed."""
@@ -290,10 +337,14 @@ class Upkeep:
         """
         policy = room.policy if room else _NO_ROOM
         after = await self.run(self._ledger.apply, meeting, event, now, policy)
-        await self._sync_sessions(now)
+        tries = Tries()
+        with tries:
+            await self._sync_sessions(now)
         if isinstance(event, events.End):
-            await self.run(self._ledger.recordings.end, after, now)
+            with tries:
+                await self.run(self._ledger.recordings.end, after, now)
         self._notify(meeting.room_id)
+        tries.finish()
         return after
 
     async def begin_by_threat(

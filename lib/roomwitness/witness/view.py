@@ -26,9 +26,16 @@ def newest_in_review(meetings: Iterable[Meeting]) -> Meeting | None:
     return max(review, key=lambda m: m.ended or m.planned_start, default=None)
 
 
-def overdue(meetings: Iterable[Meeting], now: datetime) -> tuple[Meeting, ...]:
-    """The meetings whose erasure is late."""
-    return retention.overdue(meetings, now, _OVERDUE_GRACE)
+def overdue(
+    meetings: Iterable[Meeting], now: datetime, windows: Mapping[str, timedelta]
+) -> tuple[Meeting, ...]:
+    """The meetings whose erasure is late; ``windows`` are the rooms' review windows."""
+    return retention.overdue(meetings, now, _OVERDUE_GRACE, windows)
+
+
+def overrun(meetings: Iterable[Meeting], now: datetime) -> tuple[Meeting, ...]:
+    """The meetings that could not be ended when they should have been."""
+    return retention.overrun(meetings, now, _OVERDUE_GRACE)
 
 
 def shown(meetings: Iterable[Meeting]) -> Meeting | None:
@@ -58,6 +65,7 @@ def room_status(
     used_bytes: int,
     problems: Iterable[Problem],
     now: datetime,
+    windows: Mapping[str, timedelta],
     checked: Checked | None = None,
     pre_roll_s: float = 0.0,
 ) -> RoomStatus:
@@ -75,7 +83,7 @@ def room_status(
         next_booking_end=ahead.end if ahead else None,
         evidence_held=sum(m.held for m in meetings),
         next_erasure=retention.next_erasure(meetings),
-        overdue=len(overdue(meetings, now)),
+        overdue=len(overdue(meetings, now, windows)),
         next_review=min((h.review_date for m in meetings for h in m.open_holds), default=None),
         releases_pending=len(pending(meetings)),
         cameras=cameras,

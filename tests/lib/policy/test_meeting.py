@@ -37,8 +37,8 @@ def test_a_calm_meeting_is_due_at_its_deadline_and_not_before(planned: Meeting) 
     assert due([over], T + timedelta(minutes=29)) == ()
     assert due([over], T + timedelta(minutes=30)) == (over,)
     assert next_erasure([over]) == over.deadline
-    assert overdue([over], T + timedelta(minutes=30), timedelta(seconds=60)) == ()
-    assert overdue([over], T + timedelta(minutes=31), timedelta(seconds=60)) == (over,)
+    assert overdue([over], T + timedelta(minutes=30), timedelta(seconds=60), {}) == ()
+    assert overdue([over], T + timedelta(minutes=31), timedelta(seconds=60), {}) == (over,)
     erased = run(over, events.Erase(), now=T + timedelta(minutes=30))
     assert erased.state is S.ERASED
     assert next_erasure([erased]) is None
