@@ -24,16 +24,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench import _report
+from bench import _left, _report
 from roomwitness.custody import SiteSigner
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Hold, HoldKind, Meeting, RoomPolicy
 from roomwitness.vault import SegmentSummary, Vault, age
-from roomwitness.vault.age import bech32
 from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
+from roomwitness.witness.leftovers import Told
 
 PEERS = True  # A C compiler, for failpoint.c.
 HERE = Path(__file__).parent
@@ -199,11 +199,12 @@ class _Scenario:
         self.segments(calm.id, "calm")
         for meeting in (held, calm):
             self.end(meeting)
-        identities = [str(self.vault.keys.identity(r.id)) for r in self.vault.recordings("calm")]
-        tell("to erase", "calm", *identities)
+        recordings = self.vault.recordings("calm")
+        wraps = [piece.hex() for r in recordings for piece in _left.pieces(self.vault, r.id)]
+        tell("to erase", "calm")
         calm = ledger.get("calm") or calm
         step(lambda: self.erase(calm))
-        tell("erased", "calm", *identities)
+        tell("erased", "calm", *wraps)
         tell("logged", "erased", "calm")
         step(ledger.catch_up)  # As each tick does.
         step(ledger.close)
@@ -281,18 +282,22 @@ def _try(root: Path, nth: int, error: int, lasting: int) -> list[str]:
     site = Site.new(root)
     promises = _run(site, nth, error, lasting)
     broken = [f"traceback: {p[1]}" for p in promises if p[0] == "crashed"]
+    # Before anything is opened: that may roll back, and destroy, what should have been gone.
+    broken += _left_of_erased(site, promises)
     vault = site.vault()
     ledger = site.ledger(vault)
     try:
         vault.open()
         ledger.open(T)
-        vault.recover()
+        account = Told(ledger.log, ledger.folder, ledger.signer.vkey, T)
+        ledger.recordings.recovered(vault.recover(account), T)
         if ledger.tampered:
             broken.append("the custody log counts as tampered")
         if "to erase" in {promise[0] for promise in promises}:  # As the first tick does.
             due = [Due(m, "G-7", POLICY) for m in ledger.meetings if m.id == "calm"]
             Erasures(vault, ledger, ORIGIN).run(due, T)
         broken += _held_against(site, vault, ledger, promises)
+        broken += [f"index and log: {name}" for name in sorted(ledger.disagreements())]
         for meeting in ledger.meetings:
             for recording in vault.recordings(meeting.id):
                 vault.end_recording(recording.id, T + timedelta(minutes=1))
@@ -318,8 +323,7 @@ def _held_against(site: Site, vault: Vault, ledger: Ledger, promises: list[list[
             if not vault.export_identities(words[0], age.Identity.from_string(site.custodian)):
                 broken.append("held, but no custodian can open it")
         elif kind == "erased":
-            if _anywhere(site.root, words[1:]):
-                broken.append("erased, but the key is still on disk")
+            broken += _left_of_erased(site, promises)
             if vault.recordings(words[0]):
                 broken.append("erased, but still listed")
         elif kind in ("flushed", "closed") and words[0] not in going:
@@ -348,7 +352,9 @@ def _unreadable(vault: Vault, recording_id: str, number: int, size: int) -> list
     return []
 
 
-def _anywhere(root: Path, keys: list[str]) -> bool:
-    wanted = [form for key in keys for form in (key.encode(), bech32.decode(key)[1])]
-    files = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
-    return any(form in data for form in wanted for data in files)
+def _left_of_erased(site: Site, promises: list[list[str]]) -> list[str]:
+    wanted = {p[1]: [bytes.fromhex(piece) for piece in p[2:]] for p in promises if p[0] == "erased"}
+    if not all(wanted.values()):
+        return ["erased, but there was no key"]
+    left = _left.still_there(site.root, wanted)
+    return ["erased, but bytes of a wrap are still on disk"] * len(left)

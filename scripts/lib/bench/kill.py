@@ -8,14 +8,17 @@ killed, in every tenth cycle as in Home Assistant: by a process of its own, whic
 with it.
 
 Lost seconds of a camera: from the end of the media that can be decrypted to the kill. A camera
-that had sent no picture yet has nothing to lose. Keys of erased meetings are searched for in
-every byte of the site's folder.
+that had sent no picture yet has nothing to lose. Wraps of erased meetings' keys are searched for in
+every byte of the site's folder: of those whose erasure is in the log also before anything is opened
+that could mend it. Now and then a threat is reported: once that was answered the hold must be there
+after every later kill, and a custodian's identity must open the evidence.
 """
 
 import argparse
 import asyncio
 import base64
 import io
+import json
 import multiprocessing
 import os
 import random
@@ -33,22 +36,23 @@ from pathlib import Path
 import av
 import psutil
 
-from bench import _report
+from bench import _left, _report
 from bench._camera import simulated_camera
 from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner, verify_log
 from roomwitness.policy.retention import due
 from roomwitness.policy.words import MeetingState, RoomPolicy
-from roomwitness.vault import Recording, Vault
-from roomwitness.vault.age import bech32
+from roomwitness.vault import Recording, Vault, age
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
+from roomwitness.witness.leftovers import Told
 from tests.lib.witness.house import ORIGIN, House, booking
 
 _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
 # So that machines with few cores reach 10,000: another Python for each kill would be most of it.
 _APART_EVERY = 10
 _SITE_CYCLES = 100
+_THREATS = 0.2  # Of the cycles.
 _fork = multiprocessing.get_context("forkserver")
 
 
@@ -60,6 +64,7 @@ class Found:
     errors: Counter[str] = field(default_factory=Counter)
     kills: int = 0
     erased: int = 0
+    threats: int = 0
     resurrected: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -100,6 +105,7 @@ def _tell(found: Found) -> None:
         ("kills", found.kills),
         ("cameras that had sent a picture", len(found.losses)),
         ("meetings' recordings erased", found.erased),
+        ("threats that were answered", found.threats),
         *((f"error: {name}", count) for name, count in found.errors.most_common()),
     ]
     _report.table("What was seen", ("what", "count"), rows)
@@ -120,7 +126,17 @@ def _tell(found: Found) -> None:
     _report.finish(figures, goals)
 
 
-def _record(house: House, url: str, cameras: int, uid: str) -> None:
+@dataclass
+class _Seen:
+    """What is known of a site: recordings that are not erased (their meeting, pieces of their
+    wraps), pieces of what is, and meetings that a threat held."""
+
+    live: dict[str, tuple[str, list[bytes]]] = field(default_factory=dict)
+    gone: dict[str, list[bytes]] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)
+
+
+def _record(house: House, url: str, cameras: int, uid: str, threat_after: float | None) -> None:
     """The recording process; never returns by itself."""
 
     async def run() -> None:
@@ -128,9 +144,18 @@ def _record(house: House, url: str, cameras: int, uid: str) -> None:
         room = house.room(*sources, policy=_POLICY)
         witness = await house.started(room)
         await witness.reconcile("r1", [booking(-0.5, 600, uid)])
+        if threat_after is not None:
+            await asyncio.sleep(threat_after)
+            meeting = await witness.report_threat("r1")
+            with _reported(house).open("a") as file:
+                file.write(f"{meeting}\n")
         await asyncio.sleep(60)
 
     asyncio.run(run())
+
+
+def _reported(house: House) -> Path:
+    return house.root / "reported"
 
 
 def _worker(
@@ -138,10 +163,10 @@ def _worker(
 ) -> None:
     os.nice(10)  # Of this thread: looking takes nothing from those who record.
     house, cycle = House(root), 0
-    keys: dict[str, str] = {}
+    seen = _Seen()
     while True:
         if cycle % _SITE_CYCLES == 0:  # Looking at all of a site takes ever longer.
-            house, keys = House(root / str(cycle)), {}
+            house, seen = House(root / str(cycle)), _Seen()
             house.root.mkdir(parents=True)
         with found.lock:
             if found.kills >= kills:
@@ -150,7 +175,8 @@ def _worker(
         cycle += 1
         apart = cycle % _APART_EVERY == 0
         there = replace(house, apart=apart)
-        child = _fork.Process(target=_record, args=(there, url, args.cameras, f"b{cycle}"))
+        threat = rng.uniform(0, args.longest / 2) if rng.random() < _THREATS else None
+        child = _fork.Process(target=_record, args=(there, url, args.cameras, f"b{cycle}", threat))
         began = datetime.now(UTC)
         child.start()
         child.join(rng.uniform(0.05, args.longest))
@@ -165,18 +191,23 @@ def _worker(
         os.kill(child.pid, signal.SIGKILL)
         at = time.time()
         child.join()
-        _look(house, began, at, keys, found)
+        _look(house, began, at, seen, found)
 
 
-def _look(house: House, began: datetime, at: float, keys: dict[str, str], found: Found) -> None:
+def _look(house: House, began: datetime, at: float, seen: _Seen, found: Found) -> None:
     """Open what the kill left and hold it against what must hold."""
     begun = _begun(house)
     problems: list[str] = []
+    # Before anything is opened: that may roll back, and destroy, what should have been gone.
+    erased = _erased(house)
+    logged = {r: wraps for r, (meeting, wraps) in seen.live.items() if meeting in erased}
+    back = _left.still_there(house.root, logged) | _in_stores(house, seen)
+    before, seen.reported = seen.reported, _answered(house)
     vault = house.vault()
     try:
-        vault.recover()
-        _finish(house, vault)
+        problems += _finish(house, vault)
         problems += [line.split(" ")[0] for line in vault.check()]
+        problems += _evidence(house, vault, seen.reported)
         live = {m.id for m in vault.meetings() if m.state is not MeetingState.ERASED}
         recordings = [r for meeting in live for r in vault.recordings(meeting)]
         losses = [
@@ -187,37 +218,83 @@ def _look(house: House, began: datetime, at: float, keys: dict[str, str], found:
             and r.started >= began
             and (end := _end(vault, r, begun, problems)) is not None
         ]
-        identities = {
-            r.id: str(vault.keys.identity(r.id)) for r in recordings if vault.has_key(r.id)
-        }
+        wraps = {r.id: (r.meeting_id, _left.pieces(vault, r.id)) for r in recordings}
     finally:
         vault.close()
     try:
         verify_log(house.config.root / "custody")
     except Exception as err:
         problems.append(f"custody log: {type(err).__name__}")
-    gone = {keys.pop(recording) for recording in keys.keys() - identities.keys()}
-    keys.update(identities)
-    back = sum(_is_anywhere(house.root, key) for key in gone)
+    gone = {recording: seen.live[recording][1] for recording in seen.live.keys() - wraps.keys()}
+    seen.live, seen.gone = wraps, seen.gone | gone
+    back |= _left.still_there(house.root, gone) | _in_stores(house, seen)
     with found.lock:
         found.losses += losses
         found.errors.update(problems)
         found.erased += len(gone)
-        found.resurrected += back
+        found.threats += len(seen.reported - before)
+        found.resurrected += len(back)
 
 
-def _finish(house: House, vault: Vault) -> None:
-    """As the conductor's first tick does: an erasure that the kill broke off is finished."""
+def _erased(house: House) -> set[str]:
+    """Meetings of which the log says that they are erased."""
+    path = house.config.root / "custody" / "log.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith(b"\n") and b'"erased"' in line]
+    return {entry["meeting"] for entry in map(json.loads, whole) if entry["kind"] == "erased"}
+
+
+def _in_stores(house: House, seen: _Seen) -> set[str]:
+    """What of all that was ever erased is in a key store again."""
+    stores = house.config.ephemeral_dir, house.config.held_dir
+    return {r for store in stores for r in _left.still_there(store, seen.gone)}
+
+
+def _answered(house: House) -> set[str]:
+    """Meetings of which the recording process had the answer that they are held."""
+    path = _reported(house)
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return {line.strip() for line in lines if line.endswith("\n")}
+
+
+def _evidence(house: House, vault: Vault, reported: set[str]) -> list[str]:
+    """Hold what was reported against what is there, with a custodian's identity alone."""
+    custodian = age.Identity.from_string(house.keys.custodian_identity)
+    problems = []
+    held = {m.id for m in vault.meetings() if m.held}
+    problems += ["a reported threat is not held"] * len(reported - held)
+    for meeting in sorted(reported & held):
+        try:
+            for recording, identity in vault.export_identities(meeting, custodian).items():
+                for segment in vault.segments(recording):
+                    with segment.path.open("rb") as source:
+                        for _ in age.decrypt_stream(source, [age.Identity.from_string(identity)]):
+                            pass
+        except Exception as err:
+            problems.append(f"evidence does not open: {type(err).__name__}")
+    return problems
+
+
+def _finish(house: House, vault: Vault) -> list[str]:
+    """As the next start does, and its first tick: an erasure that the kill broke off is finished.
+
+    Gives what index and log then tell differently.
+    """
     signer = SiteSigner.from_private_bytes(
         ORIGIN, base64.b64decode(house.config.keys.log_private_key)
     )
     ledger = Ledger(vault, house.config.root / "custody", signer, ORIGIN)
     now = datetime.now(UTC)
     ledger.open(now)
+    account = Told(ledger.log, ledger.folder, signer.vkey, now)
+    ledger.recordings.recovered(vault.recover(account), now)
+    unlisted = ["recordings that are not listed"] * bool(vault.unlisted)
     Erasures(vault, ledger, ORIGIN).run(
         [Due(meeting, "", _POLICY) for meeting in due(ledger.meetings, now)], now
     )
+    found = ledger.disagreements()
     ledger.close()
+    return [*unlisted, *sorted(found)]
 
 
 def _begun(house: House) -> dict[str, float]:
@@ -249,14 +326,3 @@ def _end(
     played = last.start.timestamp() + float(max(ends))
     # A segment that was opened behind it and lost everything ends where it began.
     return max(played, begun.get(recording.id, 0.0))
-
-
-def _is_anywhere(root: Path, key: str) -> bool:
-    _, raw = bech32.decode(key)
-    wanted = (key.encode(), key.lower().encode(), raw)
-    for path in root.rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            if any(form in data for form in wanted):
-                return True
-    return False
