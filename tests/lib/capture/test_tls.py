@@ -11,6 +11,7 @@ import pytest
 from bench import _media
 from roomwitness.capture import CaptureError, StreamSource, Transport, presented, probe, tls
 from roomwitness.capture.redirect import moved
+from roomwitness.capture.source import Endpoint
 from tests.camera import Camera, CameraConfig
 from tests.peers import gstreamer
 from tests.peers.certificates import Certificate, make
@@ -193,3 +194,12 @@ async def test_the_authorities_are_not_read_on_the_event_loop(
 
 def test_the_source_tells_nothing() -> None:
     assert "AB" not in repr(StreamSource("rtsps://host/", "name", "word", fingerprint="AB"))
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a\0b"])
+async def test_a_name_that_no_resolver_takes_is_not_reached(host: str, secure: bool) -> None:
+    nowhere = Endpoint(host, 554, "rtsp://x", "", "", secure)
+    with pytest.raises(CaptureError) as caught:
+        await tls.connect(nowhere, 554, asyncio.Protocol)
+    assert caught.value.key == "camera_unreachable"

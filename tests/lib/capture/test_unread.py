@@ -70,6 +70,7 @@ async def test_what_comes_on_the_get_before_it_is_wanted_waits_in_the_system() -
         await asyncio.sleep(0)
         answer = ways[0].protocol
         ways[0].feed(OK + ASKS)
+        assert ways[0].paused, "what is not read now is not lost"
         for _ in range(10):
             ways[0].feed(MUCH)
         assert bytes(answer._data) == ASKS  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ import pytest
 from roomwitness.policy.words import GapCause, Meeting
 from roomwitness.vault import ClockEvent, Gap, LiveIntake, Recording, SegmentSummary, Vault
 from roomwitness.vault.errors import IndexBusy, StoreError
+from roomwitness.vault.index import put_gaps, put_segment
 from tests.lib.witness.house import House
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -88,6 +89,29 @@ def test_a_gap_is_there_at_once_for_everybody_and_synced_later(
     live.sync()
     assert len(synced) == 1
     assert not live.unsynced
+
+
+def test_only_a_segment_waits_for_the_disk(
+    live: LiveIntake, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def noting[**P](name: str, put: Callable[P, None]) -> Callable[P, None]:
+        def noted(*given: P.args, **more: P.kwargs) -> None:
+            db = live._index._db
+            assert db is not None
+            asked.append((name, db.execute("PRAGMA synchronous").fetchone()[0]))
+            put(*given, **more)
+
+        return noted
+
+    for name, put in (("gaps", put_gaps), ("segment", put_segment)):
+        monkeypatch.setattr(f"roomwitness.vault.live.put_{name}", noting(name, put))
+    live.add_gap(gap(recording))
+    seal(live, recording)
+    live.add_gap(gap(recording, 2.0))
+    normal, full = 1, 2  # As SQLite numbers them.
+    assert asked == [("gaps", normal), ("segment", full), ("gaps", normal)]
 
 
 def test_a_listed_segment_is_synced_and_what_came_before_with_it(
