@@ -55,8 +55,11 @@ async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: Hous
     beside.close()
     leave()
     await witness.stop()
-    wanted = ["idle", "preflight", "recording", "review", "idle"]
-    assert [s for i, s in enumerate(seen) if i == 0 or seen[i - 1] != s] == wanted
+    # What changes twice before it is told of is told once: on a busy machine some may be passed over.
+    wanted = iter(["idle", "preflight", "recording", "review", "idle"])
+    told = [s for i, s in enumerate(seen) if i == 0 or seen[i - 1] != s]
+    assert all(state in wanted for state in told), told
+    assert (told[-1], "recording" in told) == ("idle", True)
     kinds = house.log()
     for kind in ("meeting_planned", "start", "recording_begun", "end", "erasure_begun", "erased"):
         assert kinds.count(kind) == 1
