@@ -55,7 +55,7 @@ async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: Hous
     beside.close()
     leave()
     await witness.stop()
-    # What changes twice before it is told of is told once: on a busy machine some may be passed over.
+    # What changes twice before it is told of is told once: a busy machine may pass some over.
     wanted = iter(["idle", "preflight", "recording", "review", "idle"])
     told = [s for i, s in enumerate(seen) if i == 0 or seen[i - 1] != s]
     assert all(state in wanted for state in told), told
