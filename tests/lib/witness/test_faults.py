@@ -152,6 +152,7 @@ async def test_a_damaged_segment_is_found_at_start(camera: Camera, house: House)
     (problem,) = again.problems()
     assert (problem.key, problem.room_id) == ("segment_corrupted", "r1")
     assert again.status("r1").evidence_held == 1
+    await until(lambda: "segment_corrupted" in house.log())
     await again.stop()
     assert house.log().count("segment_corrupted") == 1
 
