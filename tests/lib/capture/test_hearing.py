@@ -148,6 +148,7 @@ def test_what_could_not_be_written_is_written_with_the_next() -> None:
 # The silence goes on behind a segment's end, for less than two seconds more.
 @example([(MUTE, 10), (PLAYED, 1), (MUTE, 10)])
 @example([(NOTHING, 26), (PLAYED, 11), (MUTE, 30), (PLAYED, 1)])
+@example([(MUTE, 10), (PLAYED, 1), (MUTE, 10)])
 @given(
     st.lists(
         st.tuples(st.sampled_from([PLAYED, MUTE, NOTHING]), st.integers(1, 30)),
