@@ -16,6 +16,7 @@ from homeassistant.util import dt as dt_util  # noqa: E402
 
 from . import blueprints, issues  # noqa: E402
 from .const import DOMAIN  # noqa: E402
+from .decisions import async_setup_decisions  # noqa: E402
 from .lamp import async_put_out  # noqa: E402
 from .meetings import async_setup_meetings  # noqa: E402
 from .outside import WitnessView  # noqa: E402
@@ -43,6 +44,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     hass.http.register_view(WitnessView)
     async_setup_meetings(hass)
     async_setup_people(hass)
+    async_setup_decisions(hass)
     return True
 
 

@@ -11,10 +11,13 @@ from roomwitness.policy.errors import (
     PersonNeeded,
     ReleaseNotAsked,
     ReviewDateInvalid,
+    ReviewNotPutOff,
+    ReviewWindowOver,
     TransitionNotAllowed,
     TwoPeopleNeeded,
 )
 from roomwitness.witness.errors import (
+    KeysDestroyed,
     LegalFileIncomplete,
     MeetingNotFound,
     PageNotFound,
@@ -31,6 +34,7 @@ from roomwitness.witness.errors import (
 from .const import DOMAIN
 
 _ASKED_WRONGLY = (
+    KeysDestroyed,
     LegalFileIncomplete,
     HoldNotFound,
     MeetingNotFound,
@@ -43,6 +47,8 @@ _ASKED_WRONGLY = (
     RefusedByQuota,
     ReleaseNotAsked,
     ReviewDateInvalid,
+    ReviewNotPutOff,
+    ReviewWindowOver,
     RoomBusy,
     RoomIdle,
     RoomNotFound,

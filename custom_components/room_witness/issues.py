@@ -87,14 +87,17 @@ def _id(problem: Problem) -> str:
 
 
 def _placeholders(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]:
-    """The names by which people know room and camera, and what the problem itself tells."""
+    """The names by which people know room and camera, and what the problem itself tells.
+
+    Of a room that is removed only its id is left; lists and the custody log have it too.
+    """
     names = {"room": problem.room_id, "camera": problem.camera_id}
     return {
         **problem.placeholders,
         **{
-            word: entry.subentries[subentry_id].title
-            for word, subentry_id in names.items()
-            if subentry_id is not None and subentry_id in entry.subentries
+            word: entry.subentries[each].title if each in entry.subentries else each
+            for word, each in names.items()
+            if each is not None
         },
     }
 

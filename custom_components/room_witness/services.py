@@ -14,7 +14,7 @@ from .const import DOMAIN
 ATTR_KIND, ATTR_REASON, ATTR_MEETING_ID = "kind", "reason", "meeting_id"
 ATTR_HOLD_ID, ATTR_REVIEW_DATE = "hold_id", "review_date"
 
-_REASON = vol.All(cv.string, vol.Length(min=3, max=500))
+REASON = vol.All(cv.string, vol.Length(min=3, max=500))
 _MEETING: VolDictType = {vol.Optional(ATTR_MEETING_ID): cv.string}
 _WHICH: VolDictType = {
     **_MEETING,
@@ -22,16 +22,16 @@ _WHICH: VolDictType = {
 }
 _HOLD: VolDictType = {
     vol.Required(ATTR_KIND): vol.In([kind.value for kind in HoldKind]),
-    vol.Required(ATTR_REASON): _REASON,
+    vol.Required(ATTR_REASON): REASON,
     vol.Optional(ATTR_MEETING_ID): cv.string,
     vol.Optional(ATTR_REVIEW_DATE): cv.datetime,
 }
 _EXTEND: VolDictType = {
     vol.Required(ATTR_REVIEW_DATE): cv.datetime,
-    vol.Required(ATTR_REASON): _REASON,
+    vol.Required(ATTR_REASON): REASON,
     **_WHICH,
 }
-_RELEASE: VolDictType = {vol.Required(ATTR_REASON): _REASON, **_WHICH}
+_RELEASE: VolDictType = {vol.Required(ATTR_REASON): REASON, **_WHICH}
 
 
 @callback

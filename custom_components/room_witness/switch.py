@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 from roomwitness.policy.words import RUNNING, HoldKind
 from roomwitness.witness.errors import RoomBusy, RoomIdle
 
+from . import decisions
 from .const import DOMAIN
 from .entity import RoomEntity
 from .meetings import async_rows
@@ -125,10 +126,10 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     ) -> ServiceResponse:
         """Put the review of one hold, or of all of a meeting, off."""
         meeting = self._meeting(meeting_id, held=True)
-        date = dt_util.as_utc(review_date)
         async with self.acting():
-            ids = await self.site.witness.holds.extend(meeting, date, reason, hold_id, self._by)
-        return {"meeting_id": meeting, "hold_ids": list(ids), "review_date": date.isoformat()}
+            return await decisions.extend(
+                self.site.witness, self._by, meeting, review_date, reason, hold_id
+            )
 
     async def async_release(
         self, reason: str, meeting_id: str | None = None, hold_id: str | None = None
@@ -136,12 +137,7 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         """End one hold, or all of a meeting; or ask for it, where two people are needed."""
         meeting = self._meeting(meeting_id, held=True)
         async with self.acting():
-            done = await self.site.witness.holds.release(meeting, reason, hold_id, self._by)
-        return {
-            "meeting_id": meeting,
-            "released": [each.hold_id for each in done if each.released],
-            "pending": [each.hold_id for each in done if not each.released],
-        }
+            return await decisions.release(self.site.witness, self._by, meeting, reason, hold_id)
 
     async def async_withdraw_release(
         self, meeting_id: str | None = None, hold_id: str | None = None
@@ -149,15 +145,13 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         """Take back a release that waits for its second person."""
         meeting = self._meeting(meeting_id, held=True)
         async with self.acting():
-            ids = await self.site.witness.holds.withdraw(meeting, hold_id, self._by)
-        return {"meeting_id": meeting, "hold_ids": list(ids)}
+            return await decisions.withdraw(self.site.witness, self._by, meeting, hold_id)
 
     async def async_hand_over(self, meeting_id: str | None = None) -> ServiceResponse:
         """Note that the police have the evidence; it stays held."""
         meeting = self._meeting(meeting_id, held=True)
         async with self.acting():
-            await self.site.witness.hand_over(meeting, self._by)
-        return {"meeting_id": meeting}
+            return await decisions.hand_over(self.site.witness, self._by, meeting)
 
     async def async_list_evidence(self) -> ServiceResponse:
         """The room's held meetings and their holds; no reasons. The log says who asked."""

@@ -107,6 +107,13 @@ async def test_several_holds_are_listed_extended_and_released_one_by_one(
     assert (
         await refused(hass, "extend", review_date=past, reason="not now") == "review_date_invalid"
     )
+    nearer = dt_util.now() + timedelta(days=1)
+    for which in ({}, {"hold_id": second["hold_id"]}):
+        key = await refused(hass, "extend", review_date=nearer, reason="sooner", **which)
+        assert key == "review_not_put_off"
+    between = date - timedelta(days=30)
+    done = await act(hass, "extend", review_date=between, reason="Appeal 6")
+    assert len(done["hold_ids"]) == 1, "the other one is reviewed later anyhow"
     assert (
         await refused(hass, "hold", kind="legal", reason="late", review_date=past)
         == "review_date_invalid"

@@ -187,3 +187,5 @@ async def test_a_backup_that_carries_a_key_is_told_until_somebody_answers_for_it
     done = await client.post(f"/api/repairs/issues/fix/{flow_id}", json={})
     assert (await done.json())["type"] == "create_entry"
     await until(hass, lambda: (DOMAIN, "backups_carry_keys") not in issues)
+    await take(manager, "Home Assistant looks again, and they are all still there")
+    await until(hass, lambda: (DOMAIN, "backups_carry_keys") in issues)

@@ -17,14 +17,17 @@ settings.load_profile("ours")
 
 @pytest.fixture(params=["quota", *(["small disk"] if os.geteuid() == 0 else [])])
 def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A place for at most 600 kB: a disk of its own where we may mount one, and a stand-in."""
+    """A place for at most 650 kB: a disk of its own where we may mount one, and a stand-in.
+
+    An empty index takes half of it.
+    """
     place = tmp_path / "disk"
     place.mkdir()
     if request.param == "quota":
-        with _quota(place, 600_000):
+        with _quota(place, 650_000):
             yield place
         return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=650k", "tmpfs", place], check=True)
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
 

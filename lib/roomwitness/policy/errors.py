@@ -21,6 +21,18 @@ class ReviewDateInvalid(WitnessError):
     key = "review_date_invalid"
 
 
+class ReviewNotPutOff(WitnessError):
+    """A review date is only put off: an earlier one could end a hold by itself."""
+
+    key = "review_not_put_off"
+
+
+class ReviewWindowOver(WitnessError):
+    """The time in which the meeting could be held is over: it is being erased."""
+
+    key = "review_window_over"
+
+
 class PersonNeeded(WitnessError):
     """Where two people release, each must be somebody: an automation is not."""
 

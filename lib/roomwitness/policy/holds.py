@@ -9,6 +9,7 @@ from .errors import (
     PersonNeeded,
     ReleaseNotAsked,
     ReviewDateInvalid,
+    ReviewNotPutOff,
     TwoPeopleNeeded,
 )
 from .words import Hold, Meeting, RoomPolicy
@@ -54,14 +55,27 @@ def with_hold(meeting: Meeting, hold_id: str, change: Callable[[Hold], Hold]) ->
 
 
 def extend(meeting: Meeting, event: ExtendHold, now: datetime, _p: RoomPolicy) -> Meeting:
-    """Put the review off; a date that is not ahead is refused."""
+    """Put the review off. It is never brought forward: where holds end by themselves at that
+    date, whoever might do it would end them alone.
+
+    Raises:
+        ReviewDateInvalid: the date is not ahead.
+        ReviewNotPutOff: it is not later than the present one.
+    """
     if event.review_date <= now:
         raise ReviewDateInvalid
-    return with_hold(
-        meeting,
-        event.hold_id,
-        lambda hold: replace(hold, review_date=event.review_date, review_reason=event.reason),
-    )
+
+    def change(hold: Hold) -> Hold:
+        if not can_put_off(hold, event.review_date):
+            raise ReviewNotPutOff
+        return replace(hold, review_date=event.review_date, review_reason=event.reason)
+
+    return with_hold(meeting, event.hold_id, change)
+
+
+def can_put_off(hold: Hold, date: datetime) -> bool:
+    """Whether its review would be later than it is."""
+    return date > hold.review_date
 
 
 def ask_release(meeting: Meeting, event: AskRelease, now: datetime, _p: RoomPolicy) -> Meeting:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from .errors import TransitionNotAllowed
+from .errors import ReviewWindowOver, TransitionNotAllowed
 from .holds import (
     AskRelease,
     ExtendHold,
@@ -195,10 +195,17 @@ def _threat(meeting: Meeting, event: ReportThreat, now: datetime, policy: RoomPo
     return _place(meeting, PlaceHold(hold), now, policy)
 
 
-def _place(meeting: Meeting, event: PlaceHold, _now: datetime, _p: RoomPolicy) -> Meeting:
+def _place(meeting: Meeting, event: PlaceHold, now: datetime, _p: RoomPolicy) -> Meeting:
     _need(meeting, RUNNING | KEPT | {S.REVIEW})
+    if meeting.state is S.REVIEW and not can_be_held(meeting, now):
+        raise ReviewWindowOver
     kept = meeting.state if meeting.state in RUNNING | KEPT else S.HELD
     return replace(meeting, state=kept, holds=(*meeting.holds, event.hold))
+
+
+def can_be_held(meeting: Meeting, now: datetime) -> bool:
+    """Whether a meeting in review is still in its window; after it nothing of it may be read."""
+    return meeting.deadline is None or now < meeting.deadline
 
 
 def _release(meeting: Meeting, event: ReleaseHold, now: datetime, policy: RoomPolicy) -> Meeting:

@@ -57,10 +57,25 @@ def refusal(length: timedelta | None, rate: float, promised: int, stock: Stock) 
     return None
 
 
+def foreseen(length: timedelta, rate: float, promised: int, stock: Stock) -> Shortage | None:
+    """Why a meeting that is booked would not be recorded whole, or would be refused when it begins.
+
+    ``promised`` are the bytes that others have been promised by then.
+    """
+    wanted, left = needed(rate, length), max(0, stock.free - promised)
+    if wanted > left:
+        return Shortage(of="disk", needed=wanted, free=left)
+    return refusal(length, rate, promised, stock)
+
+
 def booked(
-    bookings: Iterable[Booking], rate: float, policy: RoomPolicy, now: datetime
+    bookings: Iterable[Booking],
+    rate: float,
+    policy: RoomPolicy,
+    now: datetime,
+    ahead: timedelta = AHEAD,
 ) -> list[tuple[datetime, datetime, int]]:
-    """From when until when a room's bookings of the next ``AHEAD`` take how many bytes.
+    """From when until when a room's bookings of the next time ``ahead`` take how many bytes.
 
     Those that run already are counted by ``still_to_come``. A calm meeting is erased after its
     review window.
@@ -72,8 +87,15 @@ def booked(
             needed(rate, booking.end - booking.start + policy.lead + policy.lag),
         )
         for booking in bookings
-        if booking.valid and now < booking.start <= now + AHEAD
+        if booking.valid and now < booking.start <= now + ahead
     ]
+
+
+def gone_at(meeting: Meeting, policy: RoomPolicy) -> datetime | None:
+    """When what a running meeting takes is free again; None: nobody knows, or it is evidence."""
+    if meeting.held or meeting.planned_end is None:
+        return None
+    return meeting.planned_end + policy.review_window
 
 
 def peak(taken: Iterable[tuple[datetime, datetime, int]]) -> int:

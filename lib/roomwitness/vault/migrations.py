@@ -116,9 +116,16 @@ CREATE TABLE caught_up (
 ) STRICT;
 """
 
+# Between when and when a meeting's wraps were seen where backups take them (copies.py).
+_WRAPS_SEEN = """
+CREATE TABLE wrap_seen (
+    meeting TEXT PRIMARY KEY REFERENCES meeting, first REAL NOT NULL, last REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 SCRIPTS = (
     *(_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS),
-    *(_GAPS_MOVE, _CAUGHT_UP),
+    *(_GAPS_MOVE, _CAUGHT_UP, _WRAPS_SEEN),
 )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from roomwitness import files
 from roomwitness.policy.words import Meeting
 
-from . import age, receipts, scan
+from . import age, copies, receipts, scan
 from .check import Places, check
 from .erasure import Erased, Eraser
 from .errors import (
@@ -262,6 +262,14 @@ class Vault(Intake):
         """Take the wraps out of the store that backups take."""
         self._held.destroy(r.id for r in self.recordings(meeting_id))
 
+    def see_held(self, now: datetime) -> None:
+        """Note which meetings' wraps lie now where backups take them (copies.py).
+
+        Raises:
+            VaultUnwritable, VaultFull, StoreError.
+        """
+        copies.seen(self._index, self._held.ids(), now)
+
     def destroy(
         self, meeting_ids: Sequence[str]
     ) -> dict[str, Erased | VaultFull | VaultUnwritable]:
@@ -320,6 +328,16 @@ class Vault(Intake):
     def has_key(self, recording_id: str) -> bool:
         """Whether the recording can still be read: by the site, or a sealed one by a custodian."""
         return self._ephemeral.get(recording_id) is not None
+
+    def keys_gone(self, meeting_id: str) -> bool:
+        """Whether there are recordings of it and none has a key: nothing of it can be opened.
+
+        Raises:
+            VaultUnwritable, StoreError: a store cannot be read.
+        """
+        found = self.recordings(meeting_id)
+        stores = (self._ephemeral, self._held)
+        return bool(found) and not any(store.get(r.id) for r in found for store in stores)
 
     def export_identities(self, meeting_id: str, custodian: age.AnyIdentity) -> dict[str, str]:
         """Each recording's identity, opened by a custodian: for ``age -d -i``.

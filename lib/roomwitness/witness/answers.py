@@ -24,9 +24,10 @@ from .preflight import Preflight
 from .scrub import Scrub
 from .sessions import Sessions
 from .status import Problem, RoomStatus
-from .upkeep import Upkeep, Wishes
+from .upkeep import Upkeep
 from .view import overdue, overrun, room_status, shown
 from .watches import Watches
+from .wishes import Wishes
 
 # What is said of a camera whose address somebody else has, or nobody.
 _MAY_BE_ELSEWHERE = frozenset({"camera_unreachable", "camera_auth_failed", "stream_not_found"})
@@ -63,9 +64,7 @@ class Answers:
         self._scrub = scrub
         self.holds = holds
         self.outside = outside
-        self.people = People(
-            vault.people, ledger, upkeep, clock, lambda room: wishes.rooms.get(room)
-        )
+        self.people = People(vault.people, ledger, upkeep, clock, wishes.of)
         self.listings = Listings(vault, ledger, upkeep, clock)
         self.cameras = cameras
         self.lamps = Lamps(
@@ -167,7 +166,17 @@ class Answers:
         found = self._site_problems()
         for room in self._wishes.rooms.values():
             found += self._room_problems(room)
-        return tuple(found)
+        return (*found, *self._removed_rooms())
+
+    def _removed_rooms(self) -> Iterator[Problem]:
+        """Evidence outlives its room, and still asks."""
+        if not self._wishes.known:
+            return
+        rooms = self._wishes.rooms
+        left = [m for m in self._ledger.meetings if m.held and m.room_id not in rooms]
+        yield from problems.of_removed_rooms(left, self._scrub.damaged)
+        for room_id in sorted({meeting.room_id for meeting in left}):
+            yield from self.holds.problems(room_id, self._clock())
 
     def _site_problems(self) -> list[Problem]:
         lost = [m.held for m in map(self._ledger.get, self._upkeep.keys_lost) if m is not None]

@@ -1,11 +1,12 @@
 """What happens while somebody copies the site's folders, and what is known of the copies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 
 from roomwitness.vault import Vault
 
+from .copies import watch
 from .ledger import Ledger
 from .upkeep import Upkeep
 
@@ -36,6 +37,7 @@ class Backups:
         await self._upkeep.run(self._begin, self._clock())
 
     def _begin(self, now: datetime) -> None:
+        watch(self._vault, now)
         # How much evidence the copy will carry.
         held = sum(meeting.held for meeting in self._ledger.meetings)
         self._ledger.note("backup_begun", now, held=held)
@@ -52,6 +54,7 @@ class Backups:
 
     def _end(self, now: datetime) -> None:
         self._vault.thaw()
+        watch(self._vault, now)
         self._ledger.release_heads()
         self._ledger.note("backup_ended", now)
 
@@ -65,11 +68,16 @@ class Backups:
         await self._upkeep.run(take, found, self._clock())
         self._changed()
 
-    async def are_gone(self) -> None:
-        """A person answers for it that the backups told in ``problems`` are destroyed.
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Ids of the backups that the problem ``backups_carry_keys`` names."""
+        return self._upkeep.erasures.copies.told
+
+    async def are_gone(self, shown: Collection[str]) -> None:
+        """A person answers for it that these backups, which they were shown, are destroyed.
 
         Raises:
             LogUnwritable, VaultUnwritable, VaultFull.
         """
-        await self._upkeep.run(self._upkeep.erasures.copies.confirm, self._clock())
+        await self._upkeep.run(self._upkeep.erasures.copies.confirm, shown, self._clock())
         self._changed()

@@ -1,7 +1,5 @@
 """What preflight looks at: small pure checks, each the key of a translated problem or None."""
 
-from datetime import timedelta
-
 from roomwitness.capture import StreamInfo
 
 # Before anybody has measured this camera: what most send at 1080p.
@@ -21,11 +19,6 @@ def without_sound(info: StreamInfo, *, wanted: bool) -> tuple[str, dict[str, str
     if info.sound_silent:
         return "sound_silent", {}
     return None if info.has_audio else ("sound_missing", {})
-
-
-def needed_bytes(bits_per_s: float, length: timedelta) -> int:
-    """Room that cameras which send so much together take in so long."""
-    return int(length.total_seconds() * bits_per_s / 8)
 
 
 def clock_off(offset_s: float | None) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from roomwitness.capture import StreamInfo, StreamSource
+from roomwitness.custody import LogUnwritable
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Booking, Meeting
@@ -26,13 +27,13 @@ from .changes import Changes
 from .config import RoomConfig, SiteConfig, signer
 from .devices import Devices
 from .errors import (
-    LegalFileIncomplete,
     MeetingNotFound,
     RefusedByDisk,
     RefusedByQuota,
     RoomBusy,
     RoomIdle,
 )
+from .foresight import Foresight
 from .ground import Ground
 from .holds import Holds
 from .keys import Keys
@@ -40,24 +41,23 @@ from .ledger import Ledger
 from .leftovers import Told
 from .outside import Outside
 from .preflight import Preflight
+from .rules import Rules
 from .scrub import Scrub
 from .sessions import Sessions
 from .space import Space, sizes
 from .status import Problem
 from .threats import Threats
 from .tries import Tries
-from .upkeep import Upkeep, Wishes, new_id
+from .upkeep import Upkeep, new_id
 from .view import current, next_length
 from .watches import Watches
+from .wishes import Wishes
 from .witnessing import Witnessing
 
 _LOGGER = logging.getLogger(__name__)
 
 _TICK_S = 1.0
-
-
-def _utcnow() -> datetime:
-    return datetime.now(UTC)
+_utcnow = partial(datetime.now, UTC)
 
 
 class Witness(Answers):
@@ -80,7 +80,7 @@ class Witness(Answers):
     ) -> None:
         self._disk = ThreadPoolExecutor(1, "roomwitness-disk")
         self.changes = changes = Changes()
-        self._lock = asyncio.Lock()
+        self._lock, self._setting = asyncio.Lock(), asyncio.Lock()
         self._wake = asyncio.Event()
         self._ticker: asyncio.Task[None] | None = None
         keys = config.keys
@@ -88,12 +88,15 @@ class Witness(Answers):
         vault = Vault(*folders, keys.ring.site, keys.ring.custodians)
         vault.keys.ring = keys.ring
         log_signer = signer(keys)
+        wishes = Wishes()
         ledger = Ledger(vault, config.root / "custody", log_signer, keys.origin)
+        self._rules = Rules(ledger, wishes.logged)
         self.witnessing = Witnessing(config.root / "witnessed", log_signer, clock)
         self._host = RecordingHost(config.root, self._recorder_lost, recording)
-        wishes = Wishes()
         sessions = Sessions(self._host, segment_seconds, self._notify_recording)
-        ground = Ground(vault, wishes.calendar_read, clock, self.wired)
+        ground = Ground(
+            vault, wishes.calendar_read, clock, lambda *ask: foresight.shortage(*ask), self.wired
+        )
         self.devices = Devices(lambda: wishes.rooms, changes.of, self._troubled, self._camera_moved)
         ledger.recordings.shown_clock = self.devices.clock_fields
         preflight = Preflight(
@@ -105,6 +108,7 @@ class Witness(Answers):
             partial(room_bytes, vault.index),
             lambda room: ground.bits_per_s(room) / 8,
         )
+        foresight = Foresight(wishes, ledger, space, clock)
         watches = Watches(self._host, segment_seconds, self._notify_recording)
         upkeep = Upkeep(
             wishes, vault, ledger, sessions, preflight, space, watches, self._disk, changes.of,
@@ -150,12 +154,14 @@ class Witness(Answers):
 
     def _open(self, now: datetime) -> None:
         self._vault.open()
+        self._upkeep.erasures.copies.watch(now)  # Before what is late takes wraps away.
         self._ledger.open(now)
         ledger = self._ledger
         account = Told(ledger.log, ledger.folder, ledger.signer.vkey, now)
         ledger.recordings.recovered(self._vault.recover(account), now)
         if unlisted := len(self._vault.unlisted):
             ledger.note("recordings_unlisted", now, recordings=unlisted)
+        self._rules.open()
         self.keys.open(now)
         self.people.open(now)
         self._upkeep.keys_lost = self._vault.lost_keys()
@@ -190,33 +196,35 @@ class Witness(Answers):
         self._disk.shutdown()
 
     async def _damage_found(self, meeting_id: str) -> None:
-        note = partial(self._ledger.note, "segment_corrupted", meeting=meeting_id)
-        await self._upkeep.run(note, self._clock())
+        await self._note("segment_corrupted", meeting=meeting_id)
         meeting = self._ledger.get(meeting_id)
         if meeting is not None:
             self.changes.of(meeting.room_id)
 
     async def _log_disagrees(self, invariant: str) -> None:
-        note = partial(self._ledger.note, "check_failed", invariant=invariant)
-        await self._upkeep.run(note, self._clock())
+        await self._note("check_failed", invariant=invariant)
         self.refresh()
 
     async def _camera_moved(self, camera_id: str) -> None:
-        note = partial(self._ledger.note, "camera_moved", camera=camera_id)
-        await self._upkeep.run(note, self._clock())
+        await self._note("camera_moved", camera=camera_id)
+
+    async def _note(self, kind: str, **fields: str) -> None:
+        await self._upkeep.run(lambda now: self._ledger.note(kind, now, **fields), self._clock())
 
     def _close(self) -> None:
         self._ledger.close()
         self._vault.close()
 
-    async def set_rooms(self, rooms: Iterable[RoomConfig]) -> None:
-        """Take the rooms as they are now configured; a room that is gone stops recording."""
-        before, self._wishes.rooms = self._wishes.rooms, {room.id: room for room in rooms}
-        self._wishes.known = True
-        for room_id in set(self._wishes.bookings) - set(self._wishes.rooms):
-            del self._wishes.bookings[room_id]
-        self._sessions.change(c for room in self._wishes.rooms.values() for c in room.cameras)
-        for room in self._wishes.rooms.values():
+    async def set_rooms(self, configured: Iterable[RoomConfig]) -> None:
+        """Take the rooms as they are; what is gone ends, changed rules are logged."""
+        rooms = {room.id: room for room in configured}
+        async with self._setting:  # Two that overlap count in the order in which they came.
+            if self._rules.take(rooms.values(), self._clock()):
+                with suppress(LogUnwritable):  # It waits for the disk; the next tick tries again.
+                    await self._upkeep.run(self._rules.write)
+            before = self._wishes.configure(rooms)
+        self._sessions.change(c for room in rooms.values() for c in room.cameras)
+        for room in rooms.values():
             if room != before.get(room.id):
                 self._preflight.again(room.id)
             self.changes.of(room.id)
@@ -246,7 +254,7 @@ class Witness(Answers):
             RoomNotFound, RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
         """
         room = self._room(room_id)
-        self._require_legal_file(room)
+        room.legal_file.require()
         async with self._lock:
             now = self._clock()
             if current(self._ledger.of_room(room_id)) is not None:
@@ -326,6 +334,9 @@ class Witness(Answers):
                     await self._upkeep.everything(self._clock())
                 with tries:
                     await self.keys.again(self._clock())
+                if self._rules.waiting:
+                    with tries:
+                        await self._upkeep.run(self._rules.write)
                 with tries:
                     await self.cameras.log_tampering(self._ledger, self._upkeep.run)
             finally:  # Whatever the disk does, the visitor is told.
@@ -361,7 +372,7 @@ class Witness(Answers):
         meeting = self._ledger.get(meeting_id)
         if meeting is None:
             raise MeetingNotFound
-        return meeting, self._room(meeting.room_id)
+        return meeting, self._wishes.of(meeting.room_id)
 
     async def _require_space(self, room: RoomConfig, now: datetime) -> None:
         upkeep = self._upkeep
@@ -370,11 +381,6 @@ class Witness(Answers):
             upkeep.space.forget(room.id)  # Whoever asked is told; nothing waits.
             refused = RefusedByDisk if short.of == "disk" else RefusedByQuota
             raise refused(**sizes(short))
-
-    @staticmethod
-    def _require_legal_file(room: RoomConfig) -> None:
-        if missing := room.legal_file.missing:
-            raise LegalFileIncomplete(fields=", ".join(missing))
 
     def _recorder_lost(self) -> None:
         """The recording process died: what it recorded goes on in another one, without waiting."""

@@ -11,6 +11,8 @@ from roomwitness.policy.words import RoomPolicy
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.keyfile import Custodian, StoredKeys
 
+from .errors import LegalFileIncomplete
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
@@ -85,6 +87,15 @@ class LegalFile:
     def missing(self) -> tuple[str, ...]:
         """Names of the fields that are still empty."""
         return tuple(f.name for f in fields(self) if not str(getattr(self, f.name)).strip())
+
+    def require(self) -> None:
+        """Refuse where a field is empty.
+
+        Raises:
+            LegalFileIncomplete.
+        """
+        if missing := self.missing:
+            raise LegalFileIncomplete(fields=", ".join(missing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,23 @@
 """Backups that still carry a key of what was erased: known, named in receipts, told until gone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from roomwitness.policy.words import Meeting
 from roomwitness.vault import Vault, copies
+from roomwitness.vault.errors import VaultFull, VaultUnwritable
 
 from .ledger import Ledger
 from .status import Problem
 
 _TOLD = 10
+
+
+def watch(vault: Vault, now: datetime) -> None:
+    """Note whose wraps a backup that is taken now would carry; blocks on disk."""
+    with suppress(VaultUnwritable, VaultFull):  # Nothing waits for it: it is seen again.
+        vault.see_held(now)
 
 
 class Copies:
@@ -24,14 +32,27 @@ class Copies:
         """Look again which backups carry a key of something erased."""
         self._carrying = tuple(copies.of_erased(self._vault.index))
 
+    def watch(self, now: datetime) -> None:
+        """Note whose wraps a backup that is taken now would carry."""
+        watch(self._vault, now)
+
     def take(self, found: Mapping[str, datetime], now: datetime, *, complete: bool) -> None:
         """Take the backups that there are now; ``complete`` if none can be missing."""
+        self.watch(now)
         copies.note(self._vault.index, found, now, complete=complete)
         self.refresh()
 
-    def confirm(self, now: datetime) -> None:
-        """A person answers for it that the backups told are destroyed."""
-        names = [copy.id for copy in self._carrying]
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Ids of the backups that ``problems`` names: of no others can anybody answer for it."""
+        return tuple(copy.id for copy in self._carrying[:_TOLD])
+
+    def confirm(self, shown: Collection[str], now: datetime) -> None:
+        """A person answers for it that these backups, which they were shown, are destroyed.
+
+        One that is still listed at the next ``take`` is told again.
+        """
+        names = [copy.id for copy in self._carrying if copy.id in shown]
         for name in names:
             self._ledger.note("backup_confirmed_gone", now, backup=name)
         copies.confirm_gone(self._vault.index, names, now)

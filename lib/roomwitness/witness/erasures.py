@@ -105,6 +105,8 @@ class Erasures:
         # A log that cannot be written (a full disk) must not keep what has to go.
         with suppress(LogUnwritable):
             self._ledger.note_all(begun)
+        if any(due.meeting.holds for due in wanted):
+            self.copies.watch(now)  # A wrap that outlived its hold ends here.
         results = self._vault.destroy([due.meeting.id for due in wanted])
         gone: list[tuple[Receipt, Certificate]] = []
         failed: list[bytes] = []

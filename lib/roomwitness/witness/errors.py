@@ -27,6 +27,12 @@ class MeetingNotFound(WitnessError):
     key = "meeting_not_found"
 
 
+class KeysDestroyed(WitnessError):
+    """Nothing of the meeting can be opened any more, so there is nothing to hold."""
+
+    key = "keys_destroyed"
+
+
 class RefusedByDisk(WitnessError):
     """The disk has no room for the meeting beside what running ones still need."""
 

@@ -22,7 +22,9 @@ from .config import RoomConfig, signer
 from .erasures import Due, Erasures
 from .ledger import Ledger
 from .leftovers import Told
+from .rules import Rules
 from .tries import Tries
+from .wishes import Wishes
 
 
 def give_up(
@@ -63,16 +65,17 @@ def _erase(
         with tries:
             ledger.recordings.recovered(found, now)
             ledger.note("site_given_up", now)
+        wishes = Wishes(dict(rooms))
+        Rules(ledger, wishes.logged).open()
         for meeting in ledger.meetings:
             with tries:
-                _end(ledger, meeting, rooms.get(meeting.room_id), now)
+                _end(ledger, meeting, wishes.of(meeting.room_id).policy, now)
         erasures = Erasures(vault, ledger, keys.origin)
         erasures.copies.refresh()
-        erasures.run([_due(m, rooms.get(m.room_id)) for m in ledger.meetings if _goes(m)], now)
+        erasures.run([_due(m, wishes.of(m.room_id)) for m in ledger.meetings if _goes(m)], now)
 
 
-def _end(ledger: Ledger, meeting: Meeting, room: RoomConfig | None, now: datetime) -> None:
-    policy = RoomPolicy() if room is None else room.policy
+def _end(ledger: Ledger, meeting: Meeting, policy: RoomPolicy, now: datetime) -> None:
     if meeting.state in AHEAD:
         ledger.apply(meeting, events.Cancel(), now, policy)
     elif meeting.state in RUNNING:
@@ -84,9 +87,7 @@ def _goes(meeting: Meeting) -> bool:
     return meeting.state in {MeetingState.REVIEW, MeetingState.RELEASED} and not meeting.held
 
 
-def _due(meeting: Meeting, room: RoomConfig | None) -> Due:
-    if room is None:
-        return Due(meeting, "", RoomPolicy())
+def _due(meeting: Meeting, room: RoomConfig) -> Due:
     return Due(meeting, room.legal_file.disposal_decision, room.policy)
 
 

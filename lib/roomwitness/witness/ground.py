@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from roomwitness.errors import WitnessError
+from roomwitness.policy.space import Shortage
 from roomwitness.vault import rates
 from roomwitness.vault.index import Index
 
 from . import checks, problems
 from .config import RoomConfig
+from .space import sizes
 from .status import Problem
 
 # The face reads calendars every minute; so long without one that could be read is too long.
@@ -18,10 +20,6 @@ CALENDAR_STALE = timedelta(minutes=5)
 
 class Store(Protocol):
     """What of the vault is looked at."""
-
-    def free_bytes(self) -> int:
-        """Free space on its disk."""
-        ...
 
     def keys_work(self) -> bool:
         """Whether a recording's key could be made, kept, opened and destroyed now."""
@@ -36,7 +34,8 @@ class Store(Protocol):
 class Ground:
     """Looks at a room's surroundings; ``calendar_read`` is when each calendar was last read.
 
-    ``wired`` gives what is known to be wrong with what hangs on its cameras.
+    ``foresee`` gives what a meeting of that length would lack on the disk, or in the room's quota;
+    ``wired`` what is known to be wrong with what hangs on its cameras.
     """
 
     def __init__(
@@ -44,11 +43,13 @@ class Ground:
         store: Store,
         calendar_read: Mapping[str, datetime],
         clock: Callable[[], datetime],
+        foresee: Callable[[RoomConfig, timedelta], Shortage | None],
         wired: Callable[[RoomConfig], Iterable[Problem]] = lambda _: (),
     ) -> None:
         self._store = store
         self._calendar_read = calendar_read
         self._clock = clock
+        self._foresee = foresee
         self._wired = wired
 
     def look(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
@@ -71,16 +72,13 @@ class Ground:
         return read is None or self._clock() - read > CALENDAR_STALE
 
     def _disk(self, room: RoomConfig, length: timedelta) -> list[Problem]:
-        bits = self.bits_per_s(room)
-        needed, free = checks.needed_bytes(bits, length), self._store.free_bytes()
-        if free >= needed:
+        short = self._foresee(room, length)
+        if short is None:
             return []
-        sizes = {
-            "needed": f"{needed / 1e9:.1f}",
-            "free": f"{free / 1e9:.1f}",
-            "rate": f"{bits / 1e6:.1f}",
-        }
-        return [Problem(key="disk_short", room_id=room.id, placeholders=sizes)]
+        told = {**sizes(short), "rate": f"{self.bits_per_s(room) / 1e6:.1f}"}
+        if short.of == "disk":
+            return [Problem(key="disk_short", room_id=room.id, placeholders=told)]
+        return [Problem(key="quota_short", room_id=room.id, placeholders=told)]
 
     def bits_per_s(self, room: RoomConfig) -> float:
         """What the room's cameras send together: as measured, else as assumed."""

@@ -11,6 +11,7 @@ from roomwitness.policy.errors import HoldNotFound, ReviewDateInvalid
 from roomwitness.policy.words import Hold, HoldKind, Meeting
 
 from .config import RoomConfig
+from .errors import KeysDestroyed
 from .ledger import Ledger
 from .status import Problem
 from .upkeep import Upkeep, new_id
@@ -52,11 +53,13 @@ class Holds:
         """Place one more hold; without a date its review is after the room's hold period.
 
         Raises:
-            MeetingNotFound, ReviewDateInvalid.
+            MeetingNotFound, ReviewDateInvalid, ReviewWindowOver, KeysDestroyed.
         """
         async with self._lock:
             meeting, room = self._find(meeting_id)
             now = self._clock()
+            if await self._upkeep.keys_gone(meeting):
+                raise KeysDestroyed
             if review_date is not None and review_date <= now:
                 raise ReviewDateInvalid
             hold = Hold(
@@ -80,12 +83,16 @@ class Holds:
     ) -> tuple[str, ...]:
         """Put the review of one hold, or of all that are open, off; returns their ids.
 
+        Of all, those with a later review keep it.
+
         Raises:
-            MeetingNotFound, HoldNotFound, ReviewDateInvalid.
+            MeetingNotFound, HoldNotFound, ReviewDateInvalid, ReviewNotPutOff.
         """
         async with self._lock:
             meeting, room = self._find(meeting_id)
             ids = _meant(meeting, hold_id)
+            later = [h.id for h in meeting.open_holds if rules.can_put_off(h, review_date)]
+            ids = tuple(each for each in ids if each in later) or ids
             for each in ids:
                 event = rules.ExtendHold(each, review_date, reason, by)
                 meeting = await self._upkeep.apply(meeting, event, self._clock(), room)

@@ -7,7 +7,8 @@ from functools import partial
 
 from roomwitness.custody.adopted import told
 from roomwitness.errors import WitnessError
-from roomwitness.policy.words import Meeting
+from roomwitness.policy.holds import WithdrawRelease, pending
+from roomwitness.policy.words import Meeting, RoomPolicy
 from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.people import People as Table
 
@@ -40,7 +41,8 @@ class People:
         """Log that nobody is known any more, and forget whom the log says; blocks on disk.
 
         A kill or a failing disk may have left their rows, and so does a ``people.db`` that was put
-        back: whoever is forgotten stays so.
+        back: whoever is forgotten stays so. A release that waits is taken back if nobody knows who
+        asked: whoever it was has another pseudonym now, and could agree with themselves.
         """
         if self._table.damaged:
             self._ledger.note("people_lost", now)
@@ -54,6 +56,10 @@ class People:
                 _LOGGER.warning("A person could not be forgotten, at the next start: %s", err.key)
                 continue
             self._ledger.note("carried_out_late", now, of="person_forgotten", person=person)
+        for meeting, hold in pending(self._ledger.meetings):
+            if self.account(hold.release_asked_by) is None:
+                known = self._ledger.get(meeting.id) or meeting  # It may have several.
+                self._ledger.apply(known, WithdrawRelease(hold.id), now, RoomPolicy())
 
     def pseudonym(self, account: str | None) -> str | None:
         """The person's pseudonym, always the same while they are not forgotten; None is nobody.

@@ -9,6 +9,9 @@ from roomwitness.policy.words import Meeting
 from .config import RoomConfig
 from .status import Problem
 
+# So many meetings are named in one repair.
+_TOLD = 10
+
 # What the disk may refuse, and what a person can do about it.
 _DISK = frozenset(
     {"vault_unwritable", "vault_full", "vault_in_use", "store_error", "log_unwritable"}
@@ -85,6 +88,17 @@ def of_overrun(room_id: str, meetings: Iterable[Meeting]) -> Iterator[Problem]:
     """Meetings of the room that record past their planned end, if there are any."""
     if any(meetings):
         yield Problem(key="meeting_not_ended", room_id=room_id)
+
+
+def of_removed_rooms(held: Sequence[Meeting], damaged: Set[str]) -> Iterator[Problem]:
+    """Evidence whose room is no longer configured: no entity shows it."""
+    if held:
+        names = [meeting.id for meeting in sorted(held, key=lambda m: m.planned_start)]
+        more = [] if len(names) <= _TOLD else ["..."]
+        told = {"count": str(len(names)), "meetings": ", ".join(names[:_TOLD] + more)}
+        yield Problem(key="evidence_without_room", placeholders=told)
+    for meeting in held:
+        yield from of_meeting(meeting, damaged, {})
 
 
 def of_meeting(

@@ -1,6 +1,7 @@
 """Room on the disk: what running meetings need is promised to them, and others wait."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from roomwitness.policy import space
@@ -22,8 +23,8 @@ class Space:
     """Decides whether a meeting may begin, and knows which could not and whether it gets tight.
 
     ``free_bytes`` (beyond what the vault keeps back) and ``used_bytes`` of a room block on the
-    disk: ``measure`` and ``refusal`` run in the conductor's worker thread. ``rate`` is how many
-    bytes a second a room's cameras give together.
+    disk: ``measure`` and ``refusal`` run in the conductor's worker thread, ``foreseen`` in any.
+    ``rate`` is how many bytes a second a room's cameras give together.
     """
 
     def __init__(
@@ -49,17 +50,35 @@ class Space:
         now: datetime,
     ) -> space.Shortage | None:
         """Why the room cannot begin a meeting of that length now; remembered until it can."""
-        stock = space.Stock(
-            free=self._free_bytes(),
-            quota=room.quota_bytes,
-            used=0 if room.quota_bytes is None else self._used_bytes(room.id),
-        )
-        found = space.refusal(length, self._rate(room), self._promised(running, now), stock)
+        promised = self._promised(running, now)
+        found = space.refusal(length, self._rate(room), promised, self._stock(room))
         if found is None:
             self.forget(room.id)
         else:
             self._refused[room.id] = found
         return found
+
+    def foreseen(
+        self, room: RoomConfig, length: timedelta, promised: int, own: int = 0
+    ) -> space.Shortage | None:
+        """Why a meeting of that length would be refused, or not be whole; nothing is remembered.
+
+        ``own`` is how much of what is promised is the room's, and so of its quota.
+        """
+        stock = self._stock(room)
+        stock = replace(stock, used=stock.used + own)
+        return space.foreseen(length, self._rate(room), promised, stock)
+
+    def rate(self, room: RoomConfig) -> float:
+        """What the room's cameras send together, in bytes a second."""
+        return self._rate(room)
+
+    def _stock(self, room: RoomConfig) -> space.Stock:
+        return space.Stock(
+            free=self._free_bytes(),
+            quota=room.quota_bytes,
+            used=0 if room.quota_bytes is None else self._used_bytes(room.id),
+        )
 
     def forget(self, room_id: str) -> None:
         """Nothing is refused in the room any more: the booking is over, or there is room."""

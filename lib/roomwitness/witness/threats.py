@@ -54,13 +54,17 @@ class Threats:
 
     async def _report(self, room: RoomConfig, by: str | None, pressed: datetime) -> Meeting:
         meetings = self._ledger.of_room(room.id)
-        running, ended = current(meetings), newest_in_review(meetings)
+        running, ended = current(meetings), newest_in_review(meetings, pressed)
+        if ended is not None and await self._upkeep.keys_gone(ended):
+            ended = None  # Its files may still be there; it is past saving.
         begins = running is None and bool(room.policy.pre_roll)
         held = running or ended
         missing = room.legal_file.missing
         if held is not None:
             event = events.ReportThreat(new_id(), by)
-            held = await self._upkeep.apply(held, event, self._clock(), room)
+            # Its window may have ended while others had the lock: the press came before.
+            at = pressed if held is ended else self._clock()
+            held = await self._upkeep.apply(held, event, at, room)
         elif not begins:
             raise RoomIdle
         elif missing:

@@ -4,15 +4,16 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
+from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.holds import lapsed
 from roomwitness.policy.reconcile import Change, Create, plan
 from roomwitness.policy.retention import due
-from roomwitness.policy.words import AHEAD, RUNNING, Booking, Meeting, MeetingState, RoomPolicy
+from roomwitness.policy.words import AHEAD, RUNNING, Meeting, MeetingState
 from roomwitness.vault import Vault
 
 from .config import RoomConfig
@@ -24,26 +25,12 @@ from .space import Running, Space
 from .tries import Tries
 from .watches import Change as Watching
 from .watches import Watches, end
-
-# For meetings whose room is no longer configured.
-_NO_ROOM = RoomPolicy()
+from .wishes import Wishes
 
 
 def new_id() -> str:
     """A random identifier; says nothing about what it names."""
     return secrets.token_hex(16)
-
-
-@dataclass(slots=True)
-class Wishes:
-    """What the configuration and the calendars want, as last told. ``known`` once told at all."""
-
-    rooms: dict[str, RoomConfig] = field(default_factory=dict)
-    known: bool = False
-    bookings: dict[str, tuple[Booking, ...]] = field(default_factory=dict)
-    calendar_lost: set[str] = field(default_factory=set)
-    calendar_read: dict[str, datetime] = field(default_factory=dict)
-    invalid: dict[str, int] = field(default_factory=dict)
 
 
 class Upkeep:
@@ -88,6 +75,17 @@ class Upkeep:
     def later(self, work: Callable[[], None]) -> None:
         """Do disk work that nobody waits for, before whatever is asked for next."""
         self._disk.submit(work)
+
+    async def keys_gone(self, meeting: Meeting) -> bool:
+        """Whether it is over and its keys are destroyed, whatever kept the rest of its erasure.
+
+        A store that cannot be read just now is no reason to refuse somebody who is threatened.
+        """
+        if meeting.state is not MeetingState.REVIEW:
+            return False
+        with suppress(WitnessError):
+            return await self.run(self._vault.keys_gone, meeting.id)
+        return False
 
     async def everything(self, now: datetime) -> None:
         """Close the difference between what should be and what is, once.
@@ -194,15 +192,16 @@ class Upkeep:
         """Nothing records past its plan, or a room that nobody configures any more."""
         tries = Tries()
         for meeting in self._ledger.meetings:
-            room = self._wishes.rooms.get(meeting.room_id)
+            room = self._wishes.of(meeting.room_id)
             if meeting.state in AHEAD and meeting.booking_key is None:
                 # A start by hand or threat that a full disk broke off: it would block the room.
                 with tries:
                     await self.apply(meeting, events.Cancel(), now, room)
             if meeting.state not in RUNNING:
                 continue
+            gone = self._wishes.known and meeting.room_id not in self._wishes.rooms
             over = meeting.planned_end is not None and meeting.planned_end <= now
-            if over or (room is None and self._wishes.known):
+            if over or gone:
                 event = events.End(meeting.planned_end if over else None)
                 with tries:
                     await self.apply(meeting, event, now, room)
@@ -210,11 +209,11 @@ class Upkeep:
 
     async def _lapse(self, now: datetime) -> None:
         """Holds end at their review date where the site chose that, and nowhere else."""
+        if not self._wishes.known:
+            return
         tries = Tries()
         for meeting in self._ledger.meetings:
-            room = self._wishes.rooms.get(meeting.room_id)
-            if room is None:
-                continue
+            room = self._wishes.of(meeting.room_id)
             with tries:
                 after = meeting
                 for hold in meeting.open_holds:
@@ -314,9 +313,8 @@ class Upkeep:
     async def _erase_due(self, now: datetime) -> None:
         wanted = []
         for meeting in due(self._ledger.meetings, now):
-            room = self._wishes.rooms.get(meeting.room_id)
-            decision = room.legal_file.disposal_decision if room else ""
-            wanted.append(Due(meeting, decision, room.policy if room else _NO_ROOM))
+            room = self._wishes.of(meeting.room_id)
+            wanted.append(Due(meeting, room.legal_file.disposal_decision, room.policy))
         if not wanted:
             return
         try:
@@ -328,15 +326,14 @@ class Upkeep:
                 self._notify(room_id)
 
     async def apply(
-        self, meeting: Meeting, event: events.Event, now: datetime, room: RoomConfig | None
+        self, meeting: Meeting, event: events.Event, now: datetime, room: RoomConfig
     ) -> Meeting:
         """Carry one event out: decided, logged, stored, and the cameras told.
 
         Raises:
             TransitionNotAllowed, VaultUnwritable, VaultFull, LogUnwritable.
         """
-        policy = room.policy if room else _NO_ROOM
-        after = await self.run(self._ledger.apply, meeting, event, now, policy)
+        after = await self.run(self._ledger.apply, meeting, event, now, room.policy)
         tries = Tries()
         with tries:
             await self._sync_sessions(now)

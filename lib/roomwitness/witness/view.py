@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from roomwitness.capture import CaptureStatus
 from roomwitness.policy import retention
 from roomwitness.policy.holds import pending
+from roomwitness.policy.meeting import can_be_held
 from roomwitness.policy.words import KEPT, RUNNING, Booking, Meeting, MeetingState
 from roomwitness.vault import Receipt
 
@@ -20,9 +21,9 @@ def current(meetings: Iterable[Meeting]) -> Meeting | None:
     return next((m for m in meetings if m.state in RUNNING), None)
 
 
-def newest_in_review(meetings: Iterable[Meeting]) -> Meeting | None:
+def newest_in_review(meetings: Iterable[Meeting], now: datetime) -> Meeting | None:
     """The meeting that ended last and can still be reported."""
-    review = [m for m in meetings if m.state is MeetingState.REVIEW]
+    review = [m for m in meetings if m.state is MeetingState.REVIEW and can_be_held(m, now)]
     return max(review, key=lambda m: m.ended or m.planned_start, default=None)
 
 
@@ -49,10 +50,15 @@ def shown(meetings: Iterable[Meeting]) -> Meeting | None:
     return max(held, key=lambda m: m.planned_start, default=None)
 
 
+def next_booking(bookings: Iterable[Booking], now: datetime) -> Booking | None:
+    """The booking that begins next."""
+    ahead = [b for b in bookings if b.valid and b.start > now]
+    return min(ahead, key=lambda b: b.start, default=None)
+
+
 def next_length(bookings: Iterable[Booking], now: datetime) -> timedelta:
     """How long the next booking is; an hour if none is known."""
-    ahead = [b for b in bookings if b.valid and b.start > now]
-    found = min(ahead, key=lambda b: b.start, default=None)
+    found = next_booking(bookings, now)
     return timedelta(hours=1) if found is None else found.end - found.start
 
 
@@ -71,9 +77,7 @@ def room_status(
 ) -> RoomStatus:
     """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
     meeting = shown(meetings)
-    ahead = min(
-        (b for b in bookings if b.valid and b.start > now), key=lambda b: b.start, default=None
-    )
+    ahead = next_booking(bookings, now)
     problem = next(iter(problems), None)
     return RoomStatus(
         state=meeting.state if meeting else "idle",

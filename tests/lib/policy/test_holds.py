@@ -82,10 +82,12 @@ def test_one_hold_of_several() -> None:
     assert refused(one, events.ReleaseHold("nobody", ""), POLICY) == "hold_not_found"
 
 
-def test_a_review_is_put_off_and_never_into_the_past() -> None:
+def test_a_review_is_put_off_and_never_brought_forward() -> None:
     meeting = held(None)
     for date in (T, T - DAY):
         assert refused(meeting, holds.ExtendHold("h0", date, "why")) == "review_date_invalid"
+    for date in (T + DAY, T + DAY - timedelta(seconds=1), T + timedelta(seconds=1)):
+        assert refused(meeting, holds.ExtendHold("h0", date, "why")) == "review_not_put_off"
     later = events.advance(meeting, holds.ExtendHold("h0", T + 9 * DAY, "appeal"), T, TWO)
     assert (later.holds[0].review_date, later.holds[0].review_reason) == (T + 9 * DAY, "appeal")
     assert holds.to_review([meeting], T + DAY) == ((meeting, meeting.holds[0]),)

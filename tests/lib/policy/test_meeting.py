@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from roomwitness.policy import meeting as events
-from roomwitness.policy.errors import TransitionNotAllowed
+from roomwitness.policy.errors import ReviewWindowOver, TransitionNotAllowed
 from roomwitness.policy.retention import due, next_erasure, overdue
 from roomwitness.policy.words import Hold, HoldKind, Meeting, MeetingState, RoomPolicy
 
@@ -62,6 +64,20 @@ def test_a_threat_holds_it_whenever_it_can_be_reported(
     assert due([held], T + timedelta(days=9999)) == ()
     with pytest.raises(TransitionNotAllowed):
         run(held, events.Erase())
+
+
+@given(st.integers(-3600, 7200), st.sampled_from(["threat", "hold"]))
+def test_after_its_review_window_nothing_holds_it(seconds: int, how: str) -> None:
+    over = run(
+        Meeting(id="m", room_id="r", origin="manual", planned_start=T), events.Start(), events.End()
+    )
+    event = events.ReportThreat("h") if how == "threat" else hold("h")
+    at = T + timedelta(seconds=seconds)
+    if seconds < 1800:
+        assert run(over, event, now=at).state is S.HELD
+    else:
+        with pytest.raises(ReviewWindowOver):
+            run(over, event, now=at)
 
 
 def test_every_hold_must_be_released_before_it_is_erased(planned: Meeting) -> None:

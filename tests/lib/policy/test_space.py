@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roomwitness.policy import meeting as events
 from roomwitness.policy import space
 from roomwitness.policy.words import Booking, Meeting, MeetingState, RoomPolicy
+
+from .test_meeting import run
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RATE = 1000.0
@@ -57,6 +60,31 @@ def test_a_meeting_begins_only_if_running_ones_can_be_finished(
     if found is not None:
         assert found.of == ("quota" if fits else "disk")
         assert 0 <= found.free < found.needed == wanted
+
+
+@given(
+    st.timedeltas(timedelta(seconds=1), timedelta(days=2)), SIZES, SIZES, st.none() | SIZES, SIZES
+)
+def test_what_is_foreseen_to_fit_is_not_refused_and_is_whole(
+    length: timedelta, promised: int, free: int, quota: int | None, used: int
+) -> None:
+    stock = space.Stock(free=free, quota=quota, used=used)
+    found = space.foreseen(length, RATE, promised, stock)
+    if found is None:
+        assert space.refusal(length, RATE, promised, stock) is None
+        assert promised + space.needed(RATE, length) <= max(free, promised)
+    elif found.of == "quota":
+        assert space.refusal(length, RATE, promised, stock) == found
+    else:
+        assert 0 <= found.free < found.needed == space.needed(RATE, length)
+
+
+def test_when_what_runs_is_free_again() -> None:
+    policy, end = RoomPolicy(review_window=minutes(60)), NOW + minutes(5)
+    calm = meeting(MeetingState.RECORDING, end)
+    assert space.gone_at(calm, policy) == end + minutes(60)
+    assert space.gone_at(meeting(MeetingState.RECORDING, None), policy) is None
+    assert space.gone_at(run(calm, events.ReportThreat("h"), now=NOW), policy) is None
 
 
 def test_a_long_meeting_begins_if_half_an_hour_fits() -> None:

@@ -102,8 +102,10 @@ async def test_a_tampered_log_is_kept_aside_and_told(camera: Camera, house: Hous
     changed = log.read_bytes().replace(b'"start"', b'"stort"')
     log.write_bytes(changed)
     again = await house.started(house.room(camera.source(), bound=False))
-    (problem,) = again.problems()
-    assert problem.key == "log_tampered"
+    found = {problem.key: problem for problem in again.problems()}
+    # The check of recordings may have come this far too: theirs is in the log set aside.
+    assert found.keys() <= {"log_tampered", "check_failed"}
+    problem = found["log_tampered"]
     kept = house.root / "vault" / problem.placeholders["kept_as"] / "log.jsonl"
     assert kept.read_bytes() == changed
     await again.start_meeting("r1")

@@ -90,6 +90,27 @@ async def test_a_damaged_table_keeps_nobody_from_recording(house: House, witness
     assert house.log().count("people_lost") == 1
 
 
+async def test_nobody_agrees_with_themselves_after_the_table_is_lost(
+    house: House, witness: Witness
+) -> None:
+    meeting = await held(witness, ANNA)
+    await witness.holds.place(meeting, HoldKind.LEGAL, "case", witness.people.pseudonym(ANNA))
+    await witness.holds.release(meeting, "over", by=witness.people.pseudonym(BO))
+    await witness.stop()
+    again = await house.started(house.room(policy=CAREFUL, bound=False))
+    assert again.status("r1").releases_pending == 2, "somebody who is known may go on asking"
+    await again.stop()
+    (house.root / "vault" / "people.db").write_bytes(b"garbage" * 1000)
+    again = await house.started(house.room(policy=CAREFUL, bound=False))
+    assert again.status("r1").releases_pending == 0
+    assert house.log_kinds().count("withdraw_release") == 2
+    bo = again.people.pseudonym(BO)
+    assert not any(each.released for each in await again.holds.release(meeting, "over", by=bo))
+    with pytest.raises(TwoPeopleNeeded):
+        await again.holds.release(meeting, "over", by=bo)
+    await again.stop()
+
+
 async def test_a_threat_is_reported_though_the_person_cannot_be_written(
     house: House, witness: Witness, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
@@ -153,7 +174,8 @@ async def test_what_cannot_be_logged_is_not_told(
     with pytest.raises(LogUnwritable):
         await witness.listings.evidence(None, "r1")
     anna = witness.people.known(ANNA)
-    monkeypatch.setattr(witness._wishes, "rooms", {})
+    alone = replace(witness._wishes.rooms["r1"], policy=POLICY)
+    monkeypatch.setattr(witness._wishes, "rooms", {"r1": alone})
     with pytest.raises(LogUnwritable):
         await witness.people.forget(anna)
     assert witness.people.known(ANNA) == anna

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.capture import StreamInfo, StreamSource, probe
+from roomwitness.policy.space import needed
 from roomwitness.recording import RecordingHost
 from roomwitness.recording.process import in_thread
 from roomwitness.vault import rates
@@ -23,6 +24,7 @@ from roomwitness.witness import RoomConfig, checks
 from roomwitness.witness.ground import Ground
 from roomwitness.witness.preflight import Preflight
 from roomwitness.witness.refusals import Refusals
+from roomwitness.witness.space import Space
 from tests.camera import Camera, CameraConfig
 
 from .house import LEGAL, House, booking, now, until
@@ -39,7 +41,8 @@ class Rounds:
         self.vault = house.vault()
         self.read: dict[str, datetime] = {"r1": now()}
         self.moment: datetime | None = None
-        ground = Ground(self, self.read, self.clock)
+        space = Space(lambda: self.free_bytes(), lambda _: 0, lambda r: ground.bits_per_s(r) / 8)
+        ground = Ground(self, self.read, self.clock, lambda *asked: space.foreseen(*asked, 0))
         self.preflight = Preflight(
             self.host, ground.look, self.looked, self.current, self.clock, every_s=0.1
         )
@@ -105,7 +108,7 @@ async def test_a_camera_mended_in_time_is_no_problem_any_more(
 
 
 async def test_the_disk_must_hold_the_booked_length(camera: Camera, rounds: Rounds) -> None:
-    rounds.free = checks.needed_bytes(checks.ASSUMED_BITS_PER_S, HOUR) - 1
+    rounds.free = needed(checks.ASSUMED_BITS_PER_S / 8, HOUR) - 1
     rounds.begin(camera.source())
     assert await rounds.another() == ["disk_short"]
     (problem,) = rounds.preflight.problems("r1")
@@ -120,7 +123,7 @@ async def test_the_measured_bit_rate_counts_once_there_is_one(
     camera: Camera, rounds: Rounds
 ) -> None:
     rates.learn(rounds.index, "c1", 45_000_000, 9.0, now())  # Too little to say anything.
-    rounds.free = checks.needed_bytes(2_000_000, HOUR)
+    rounds.free = needed(2_000_000 / 8, HOUR)
     rounds.begin(camera.source())
     assert await rounds.another() == ["disk_short"]
     rates.learn(rounds.index, "c1", 45_000_000, 180.0, now())
