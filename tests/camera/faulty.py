@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from .config import CameraConfig, Faults
-from .media import Media, Unit
+from .media import SOUND_RATE, SOUND_SAMPLES, Media, Unit
 from .rtp import Form, Sender, piece_of
 from .rtsp import RtspServer, Session
 
@@ -27,27 +27,35 @@ PACKETS: tuple[Kind, ...] = (
 # Each leaves something out of so many pictures, and numbers the packets as if there were nothing:
 # the end of a unit, the beginning of one, a packet of a kind that nobody has defined.
 CODING: tuple[Kind, ...] = ("cut", "headless", "unknown")
+_SOUND_S = SOUND_SAMPLES / SOUND_RATE
 _DRIP_EVERY_S = 0.01
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``at`` seconds after the camera's start; ``count`` packets, or for ``seconds``."""
+    """``at`` seconds after the camera's start; ``count`` packets, or for ``seconds``.
+
+    ``channel`` is the interleaved one whose packets it changes: 0 the picture's, 2 the sound's,
+    4 the metadata's.
+    """
 
     kind: Kind
     at: float
     count: int = 1
     seconds: float = 1.0
+    channel: int = 0
 
 
 class FilmMedia:
     """In the place of an encoder: a film, a picture of it every 1/``fps`` seconds, for ever."""
 
-    audio = metadata = False
+    sound_config = bytes.fromhex("1408")  # AAC, 16 kHz, one channel.
 
     def __init__(
-        self, film: Callable[[int], Unit], fps: int, epoch: float, form: Form = "h264"
-    ) -> None:
+        self, film: Callable[[int], Unit], fps: int, epoch: float, form: Form = "h264",
+        beside: bool = False,
+    ) -> None:  # fmt: skip
+        self.audio = self.metadata = beside
         self.fps, self._film, self._epoch, self.form = fps, film, epoch, form
         self._listeners: list[Callable[[Unit], None]] = []
         first = film(0)
@@ -59,6 +67,7 @@ class FilmMedia:
             self.parameter_sets = sets[32], sets[33], sets[34]
         self.paused: Callable[[Unit], bool] = lambda _unit: False
         self.sent: list[Unit] = []
+        self.sent_beside: list[Unit] = []
 
     def listen(self, listener: Callable[[Unit], None]) -> Callable[[], None]:
         self._listeners.append(listener)
@@ -66,7 +75,7 @@ class FilmMedia:
 
     async def run(self) -> None:
         """Give a picture whenever it is time; ``sent`` has all, whoever listens."""
-        loop, number = asyncio.get_running_loop(), 0
+        loop, number, sounds = asyncio.get_running_loop(), 0, 0
         begin = loop.time()
         while True:
             due = begin + number / self.fps
@@ -75,9 +84,25 @@ class FilmMedia:
             unit = Unit("video", self._epoch + due, plain.nals, plain.key)
             if not self.paused(unit):
                 self.sent.append(unit)
-                for listener in tuple(self._listeners):
-                    listener(unit)
+                self._give(unit)
+            while self.audio and sounds * _SOUND_S <= due - begin:
+                mark = sounds.to_bytes(4) * 9
+                self._give_beside(
+                    Unit("audio", self._epoch + begin + sounds * _SOUND_S, (mark,), True)
+                )
+                sounds += 1
+            if self.metadata:
+                document = f'<a n="{number}">{"x" * 2000}</a>'.encode()
+                self._give_beside(Unit("metadata", self._epoch + due, (document,), True))
             number += 1
+
+    def _give_beside(self, unit: Unit) -> None:
+        self.sent_beside.append(unit)
+        self._give(unit)
+
+    def _give(self, unit: Unit) -> None:
+        for listener in tuple(self._listeners):
+            listener(unit)
 
 
 class FaultyCamera(RtspServer):
@@ -95,8 +120,9 @@ class FaultyCamera(RtspServer):
         chance: random.Random | None = None,
         udp: bool = False,
         form: Form = "h264",
+        beside: bool = False,
     ) -> None:
-        self.film = FilmMedia(film, fps, epoch, form)
+        self.film = FilmMedia(film, fps, epoch, form, beside)
         self.film.paused = self._paused
         super().__init__(CameraConfig(audio=False, udp=udp), Faults(), cast(Media, self.film))
         self._drift_ppm, self._mtu = drift_ppm, mtu
@@ -206,7 +232,7 @@ class FaultyCamera(RtspServer):
     def put(self, session: Session, channel: int, packet: bytes) -> None:
         """Send a packet, or what a fault makes of it."""
         data = b"$" + bytes((channel,)) + len(packet).to_bytes(2) + packet
-        if self._armed and not channel:
+        if self._armed and channel == self._armed[0].channel:
             data = self._spoil(data)
             if self._left < 0 and session.over:
                 data = b""  # A datagram comes whole or not at all.

@@ -115,6 +115,7 @@ def record(
     seed: int = 1,
     udp: bool = False,
     form: Form = "h264",
+    beside: bool = False,
 ) -> Outcome:
     async def run() -> Outcome:
         loop = asyncio.get_running_loop()
@@ -124,14 +125,14 @@ def record(
 
         camera = FaultyCamera(
             FILMS[form], faults, epoch=EPOCH.timestamp(), drift_ppm=drift_ppm, fps=FPS,
-            chance=random.Random(seed), udp=udp, form=form, mtu=MTU[form],
+            chance=random.Random(seed), udp=udp, form=form, mtu=MTU[form], beside=beside,
         )  # fmt: skip
         sink = MemorySink()
         await camera.start()
         start = clock()
         recorder = Recorder(
-            StreamSource(camera.url), sink, start=start, segment_seconds=2.0, clock=clock,
-            chance=lambda: 0.5,
+            StreamSource(camera.url, audio=beside), sink, start=start, segment_seconds=2.0,
+            clock=clock, chance=lambda: 0.5,
         )  # fmt: skip
         task = asyncio.ensure_future(recorder.run())
         await asyncio.sleep(seconds)
