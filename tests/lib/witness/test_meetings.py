@@ -77,9 +77,10 @@ async def test_a_threat_is_held_and_opens_with_the_age_program(
     await until(lambda: witness.status("r1").segments >= 3)
     await witness.stop_meeting("r1")
     assert witness.status("r1").state is S.HELD
-    await asyncio.sleep(2.5)
+    witness._clock = lambda: now() + timedelta(days=1)  # Its review window is over.
     await witness.tick()
     assert witness.status("r1").evidence_held == 1
+    witness._clock = now
 
     vault = house.vault()
     custodian = Identity.from_string(house.keys.custodian_identity)
@@ -117,7 +118,7 @@ async def test_a_threat_can_be_reported_after_the_meeting(camera: Camera, house:
     await until(lambda: witness.status("r1").segments >= 1)
     await witness.stop_meeting("r1")
     assert await witness.report_threat("r1") == meeting
-    await asyncio.sleep(2.2)
+    witness._clock = lambda: now() + timedelta(days=1)
     await witness.tick()
     assert witness.status("r1").evidence_held == 1
     await witness.stop()
