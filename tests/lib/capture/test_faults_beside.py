@@ -73,24 +73,24 @@ def test_lost_sound_is_declared_and_lost_metadata_is_counted(kind: Kind, udp: bo
     assert sum(file.facts["lost_packets"] for file in outcome.sink.metadata) == 5
 
 
-KINDS: tuple[Kind, ...] = (
-    *("drop", "duplicate", "reorder", "runt", "stall", "withhold", "restart", "reset", "cut"),
-)
+# Not what ends a count or a connection: of sound that was on its way then nobody can know, nor of
+# what was sent before the first that came (docs/time.md).
+KINDS: tuple[Kind, ...] = ("drop", "duplicate", "reorder", "runt", "cut", "withhold")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.builds(
             Fault,
             st.sampled_from(KINDS),
-            st.floats(0, 8).map(lambda at: round(at, 2)),
-            st.integers(1, 30),
-            st.sampled_from([0.3, 1.0, 2.5]),
+            st.floats(1, 7).map(lambda at: round(at, 2)),
+            st.integers(1, 10),
+            st.sampled_from([0.3, 1.0]),
             st.sampled_from([0, SOUND, METADATA]),
         ),
         min_size=1,
-        max_size=5,
+        max_size=3,
     ),
     st.booleans(),
 )
