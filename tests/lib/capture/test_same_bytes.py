@@ -11,6 +11,7 @@ import av
 import pytest
 
 from roomwitness.capture import StreamSource
+from roomwitness.policy.words import GapCause
 from tests.peers import gstreamer
 
 from .memory import MemorySink
@@ -109,6 +110,9 @@ async def test_the_same_frames_of_sound_as_ffmpeg_copy(mount: str, tmp_path: Pat
     ours = [frame for segment in sink.closed for frame in sounds(bytes(segment.data))]
     # ffmpeg starts and ends where it likes, in the midst of a frame at that.
     common = sounds(copy)[1:-1]
+    if set(sink.causes) - {GapCause.CONNECTING}:
+        # On a busy machine the server counts anew when ffmpeg joins: what that cost is declared.
+        common = common[next(at for at, frame in enumerate(common) if frame in ours) :]
     assert len(common) >= 40
     assert len(set(common)) >= 3, "there is something to hear"
     assert inside(common, ours)
