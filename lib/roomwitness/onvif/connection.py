@@ -8,6 +8,7 @@ reached it by, and it cannot send us elsewhere.
 import asyncio
 import contextlib
 import secrets
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -231,7 +232,19 @@ class Connection:
                 self.raw = await _bounded(response)
                 return response, self.raw
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as err:
+            _let_go(err)
             raise OnvifUnreachable(type(err).__name__) from None
+
+
+def _let_go(err: BaseException | None) -> None:
+    """Free what a failed request left: its frames and errors hold one another in circles, and many
+    cameras that do not answer would have Python look for circles in all of Home Assistant."""
+    while err is not None:
+        traceback.clear_frames(err.__traceback__)
+        err.__traceback__ = None
+        if isinstance(err, aiohttp.ClientConnectorError):
+            _let_go(err.os_error)
+        err = err.__cause__ or err.__context__
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

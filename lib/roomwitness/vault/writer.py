@@ -133,6 +133,7 @@ class SegmentWriter:
 
     def _let_go(self) -> None:
         self._tail.close()
+        self._encryptor.close()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

@@ -1,7 +1,9 @@
 """SOAP from anybody: an element, or one of our errors; and what we send is as the profile says."""
 
 import base64
+import gc
 import hashlib
+import weakref
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
@@ -9,8 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.onvif import OnvifAuthFailed, OnvifError, OnvifFault, soap, xml
+from roomwitness.onvif import (
+    OnvifAuthFailed,
+    OnvifError,
+    OnvifFault,
+    OnvifSource,
+    OnvifUnreachable,
+    soap,
+    xml,
+)
 from roomwitness.onvif.clock import parse_time
+from roomwitness.onvif.connection import Connection
+from tests.peers import free_port
 
 TAGS = ["Envelope", "Body", "Fault", "Code", "Value", "faultcode", "UTCDateTime", "Year", "Hour"]
 WORDS = st.sampled_from(["", "2026", "24", "-1", "9" * 5000, "ter:NotAuthorized", "NaN", "Idle"])
@@ -76,3 +88,20 @@ def test_any_answer_is_an_element_or_our_error(answer: bytes) -> None:
             continue
         assert isinstance(found, Element)
         parse_time(found)
+
+
+async def test_a_camera_that_does_not_answer_leaves_nothing_behind() -> None:
+    """Many such cameras, asked again and again, had Home Assistant's process look for circles."""
+
+    async def ask() -> weakref.ref[Connection]:
+        device = Connection(OnvifSource("127.0.0.1", free_port(), "u", "p"))
+        async with device:
+            with pytest.raises(OnvifUnreachable):
+                await device.services()
+        return weakref.ref(device)
+
+    gc.disable()
+    try:
+        assert (await ask())() is None
+    finally:
+        gc.enable()

@@ -153,3 +153,16 @@ def test_bech32_edges_of_bip_173(text: str) -> None:
     else:
         with pytest.raises(ValueError, match=r"."):
             bech32.decode(text)
+
+
+def test_nothing_is_written_to_who_was_let_go_of() -> None:
+    out = io.BytesIO()
+    writer = age.Encryptor([ME.recipient], out.write)
+    writer.finish()
+    writer.close()
+    assert writer.pending == b""
+    whole = out.getvalue()
+    for data in (b"a", bytes(age.CHUNK + 1)):
+        with pytest.raises(ValueError):  # noqa: PT011
+            writer.write(data)
+    assert out.getvalue() == whole

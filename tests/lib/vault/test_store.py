@@ -1,7 +1,9 @@
 """The vault's promises: readable until erased, then never; held until released."""
 
+import gc
 import shutil
 import sqlite3
+import weakref
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +45,25 @@ def test_nothing_is_in_clear_while_a_segment_is_open(vault: Vault, place: Place)
         writer.flush()
         assert b"what was said" not in place.bytes_everywhere()
     writer.close(summary())
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["closed", "aborted"])
+def test_a_writer_that_is_done_with_goes_at_once_with_its_plaintext(
+    vault: Vault, whole: bool
+) -> None:
+    gc.disable()  # Which would find it some day: an hour of 64 cameras would be 250 MB by then.
+    try:
+        writer = vault.segment_writer(begin(vault).id, T)
+        writer.write(MEDIA[:1000])
+        if whole:
+            writer.close(summary())
+        else:
+            writer.abort()
+        gone = weakref.ref(writer)
+        del writer
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_erasure_leaves_a_receipt_and_no_key_anywhere(vault: Vault, place: Place) -> None:

@@ -96,6 +96,16 @@ class Encryptor:
         """Seal the last chunk; nothing may be written afterwards."""
         self._seal(last=True)
 
+    def close(self) -> None:
+        """Let go of the plaintext, and of whoever is written to: that one has us too, and such a
+        circle keeps both until Python looks for it. Nothing may be written afterwards."""
+        self._plain, self._filled = memoryview(bytearray()), 0
+        self._write = _closed
+
+
+def _closed(_data: memoryview | bytes) -> None:
+    raise ValueError("closed")
+
 
 def encrypt(data: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
     """A whole age file.
