@@ -242,8 +242,6 @@ def _let_go(err: BaseException | None) -> None:
     while err is not None:
         traceback.clear_frames(err.__traceback__)
         err.__traceback__ = None
-        if isinstance(err, aiohttp.ClientConnectorError):
-            _let_go(err.os_error)
         err = err.__cause__ or err.__context__
 
 

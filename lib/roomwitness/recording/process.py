@@ -19,7 +19,7 @@ from .service import Service
 # Sealing 64 cameras takes a second or two; a disk may be slow.
 ENDING_S = 10.0
 # For glibc (mallopt(3); others ignore it): what is freed goes back. As it is by itself, one large
-# picture raises both bounds for good, and pieces of pictures leave holes that grow by the minute.
+# picture raises both bounds for good, and pieces of pictures leave holes.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
 
 

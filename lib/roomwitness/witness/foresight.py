@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from roomwitness.policy import space as rules
-from roomwitness.policy.words import AHEAD, RUNNING, Meeting
+from roomwitness.policy.words import AHEAD
 
 from .config import RoomConfig
 from .ledger import Ledger
-from .space import Space
+from .space import Space, running_now
 from .view import next_booking
 from .wishes import Wishes
 
@@ -43,15 +43,9 @@ class Foresight:
             return now, None
         return max(booking.start - room.policy.lead, now), booking.key
 
-    def _runs(self) -> Iterator[tuple[Meeting, RoomConfig]]:
-        rooms = self._wishes.rooms
-        for meeting in self._ledger.meetings:
-            if meeting.state in RUNNING and meeting.room_id in rooms:
-                yield meeting, rooms[meeting.room_id]
-
     def _running(self, start: datetime, now: datetime) -> Iterator[tuple[str, int]]:
         """What running meetings need yet, by room, if it is still there when ours begins."""
-        for meeting, room in self._runs():
+        for meeting, room in running_now(self._ledger.meetings, self._wishes.rooms):
             gone = rules.gone_at(meeting, room.policy)
             if gone is None or gone > start:
                 yield room.id, rules.still_to_come(meeting, self._space.rate(room), now)
@@ -60,7 +54,8 @@ class Foresight:
         self, mine: RoomConfig, start: datetime, key: str | None, now: datetime
     ) -> Iterator[tuple[str, int]]:
         """What bookings that begin before ours, or with it, take then, by room."""
-        begun = {(m.room_id, m.booking_key) for m, _ in self._runs()} | {(mine.id, key)}
+        runs = running_now(self._ledger.meetings, self._wishes.rooms)
+        begun = {(m.room_id, m.booking_key) for m, _ in runs} | {(mine.id, key)}
         for room in tuple(self._wishes.rooms.values()):
             if room.legal_file.missing:
                 continue

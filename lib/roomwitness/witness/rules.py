@@ -5,14 +5,13 @@ or the site's of today where those are stricter.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from roomwitness.custody import LogTampered, decode_entry, encode_entry
-from roomwitness.custody.log import LOG
-from roomwitness.custody.search import lines_with
+from roomwitness.custody import LogUnwritable, encode_entry
+from roomwitness.custody.adopted import told
 from roomwitness.policy.words import RoomPolicy
 
 from .config import LegalFile, RoomConfig
@@ -109,18 +108,13 @@ def of_removed(room_id: str, guard: Guard | None, rooms: Iterable[RoomConfig]) -
     )
 
 
-def read(log: Path, length: int) -> dict[str, Guard]:
-    """What the log, of so many bytes, said last of each room.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+def read(entries: Iterable[Mapping[str, Any]]) -> dict[str, Guard]:
+    """What the log's entries of this kind said last of each room."""
     found = {}
-    for line in lines_with(log, f'"kind":"{KIND}"'.encode(), length):
+    for entry in entries:
         try:
-            entry = decode_entry(line)
             found[str(entry["room"])] = Guard.read(entry)
-        except KeyError, TypeError, ValueError, OverflowError, LogTampered:
+        except KeyError, TypeError, ValueError, OverflowError:
             continue
     return found
 
@@ -137,12 +131,13 @@ class Rules:
         self._waiting: list[bytes] = []
 
     def open(self) -> None:
-        """Read what the log said last, so that a change is seen that was made meanwhile."""
+        """Read what the log said last, so that a change is seen that was made meanwhile.
+
+        Only what was signed when it was written: other lines may be anybody's.
+        """
         self._logged.clear()
-        try:
-            self._logged.update(read(self._ledger.folder / LOG, self._ledger.log.length))
-        except OSError:
-            return  # Then all is logged again.
+        with suppress(LogUnwritable):  # Then all is logged again.
+            self._logged.update(read(told(self._ledger.log.since(0), (KIND,))))
 
     def take(self, rooms: Iterable[RoomConfig], now: datetime) -> bool:
         """Rooms are now configured so; whether there is something to ``write``."""

@@ -1,11 +1,11 @@
 """Room on the disk: what running meetings need is promised to them, and others wait."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from roomwitness.policy import space
-from roomwitness.policy.words import Booking, Meeting
+from roomwitness.policy.words import RUNNING, Booking, Meeting
 
 from .config import RoomConfig
 from .errors import RefusedByDisk, RefusedByQuota
@@ -134,6 +134,11 @@ class Space:
 
     def _promised(self, running: Running, now: datetime) -> int:
         return sum(space.still_to_come(m, self._rate(room), now) for m, room in running)
+
+
+def running_now(meetings: Iterable[Meeting], rooms: Mapping[str, RoomConfig]) -> Running:
+    """The meetings that run, with their rooms as they are configured."""
+    return [(m, rooms[m.room_id]) for m in meetings if m.state in RUNNING and m.room_id in rooms]
 
 
 def sizes(shortage: space.Shortage) -> dict[str, str]:

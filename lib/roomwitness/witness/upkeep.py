@@ -21,7 +21,7 @@ from .erasures import Due, Erasures
 from .ledger import Ledger
 from .preflight import Preflight
 from .sessions import Begun, Sessions
-from .space import Running, Space
+from .space import Running, Space, running_now
 from .tries import Tries
 from .watches import Change as Watching
 from .watches import Watches, end
@@ -173,12 +173,7 @@ class Upkeep:
     @property
     def running(self) -> Running:
         """The meetings that run, with their rooms as they are configured now."""
-        rooms = self._wishes.rooms
-        return [
-            (meeting, rooms[meeting.room_id])
-            for meeting in self._ledger.meetings
-            if meeting.state in RUNNING and meeting.room_id in rooms
-        ]
+        return running_now(self._ledger.meetings, self._wishes.rooms)
 
     async def _measure(self, now: datetime) -> None:
         if not self.space.due(now):

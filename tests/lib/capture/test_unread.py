@@ -18,6 +18,16 @@ def nothing(_channel: int, _view: memoryview, _start: int, _end: int) -> None:
     """No packet comes."""
 
 
+async def opened(ways: list[Way]) -> tuple[asyncio.Transport, RtspTransport]:
+    """A tunnel whose ways down and up are open."""
+    tunnel, transport = new_tunnel()
+    opening = asyncio.ensure_future(tunnel.open())
+    await asyncio.sleep(0)
+    ways[0].feed(OK)
+    await opening
+    return tunnel, transport
+
+
 async def test_a_camera_that_asks_and_takes_no_answer_is_left() -> None:
     transport = RtspTransport(nothing)
     way = Way(transport)
@@ -48,11 +58,7 @@ async def test_a_request_to_who_takes_nothing_fails() -> None:
 
 async def test_what_a_web_server_sends_on_the_post_is_thrown_away() -> None:
     with ways_of_tunnel() as ways:
-        tunnel, _ = new_tunnel()
-        opening = asyncio.ensure_future(tunnel.open())
-        await asyncio.sleep(0)
-        ways[0].feed(OK)
-        await opening
+        tunnel, _ = await opened(ways)
         answer = ways[1].protocol
         for data in (OK, *[MUCH] * 10):
             ways[1].feed(data)
@@ -83,11 +89,7 @@ async def test_what_comes_on_the_get_before_it_is_wanted_waits_in_the_system() -
 
 async def test_answers_that_wait_for_a_way_up_are_few() -> None:
     with ways_of_tunnel() as ways:
-        tunnel, transport = new_tunnel()
-        opening = asyncio.ensure_future(tunnel.open())
-        await asyncio.sleep(0)
-        ways[0].feed(OK)
-        await opening
+        tunnel, transport = await opened(ways)
         ways[1].end()
         for _ in range(8):
             ways[0].feed(ASKS)
@@ -100,11 +102,7 @@ async def test_answers_that_wait_for_a_way_up_are_few() -> None:
 
 async def test_answers_that_waited_are_sent_in_their_order() -> None:
     with ways_of_tunnel() as ways:
-        tunnel, transport = new_tunnel()
-        opening = asyncio.ensure_future(tunnel.open())
-        await asyncio.sleep(0)
-        ways[0].feed(OK)
-        await opening
+        tunnel, transport = await opened(ways)
         ways[1].end()
         for _ in range(3):
             ways[0].feed(ASKS)

@@ -18,7 +18,7 @@ from roomwitness.vault.alone import Alone
 from roomwitness.vault.errors import VaultElsewhere
 from roomwitness.vault.keyfile import Custodian
 from roomwitness.vault.keys import KeyStore
-from roomwitness.witness.config import generate_site_keys, signer
+from roomwitness.witness.config import RoomConfig, generate_site_keys, signer
 from roomwitness.witness.erasures import Due
 from roomwitness.witness.leftovers import Told
 from tests.camera import Camera
@@ -308,7 +308,8 @@ def test_what_nobody_needs_is_discarded_but_no_evidence(
     assert last["offline"] is True
 
 
-async def test_a_lost_index_is_told(camera: Camera, house: House) -> None:
+async def with_evidence(house: House, camera: Camera) -> RoomConfig:
+    """The room of a site that is stopped, and holds a meeting."""
     room = house.room(camera.source(), bound=False)
     witness = await house.started(room)
     await witness.start_meeting("r1")
@@ -316,6 +317,11 @@ async def test_a_lost_index_is_told(camera: Camera, house: House) -> None:
     await witness.report_threat("r1")
     await witness.stop_meeting("r1")
     await witness.stop()
+    return room
+
+
+async def test_a_lost_index_is_told(camera: Camera, house: House) -> None:
+    room = await with_evidence(house, camera)
     for path in house.config.root.glob("index.db*"):
         path.unlink()
     again = await house.started(room)
@@ -345,13 +351,7 @@ async def test_lost_keys_of_evidence_are_told_as_what_they_are(
     camera: Camera, house: House
 ) -> None:
     """The configuration folder was restored from before the hold, the vault is elsewhere."""
-    room = house.room(camera.source(), bound=False)
-    witness = await house.started(room)
-    await witness.start_meeting("r1")
-    await until(lambda: witness.status("r1").segments)
-    await witness.report_threat("r1")
-    await witness.stop_meeting("r1")
-    await witness.stop()
+    room = await with_evidence(house, camera)
     shutil.copytree(house.root / "held", house.root / "newest")
     for store in ("cache", "held"):
         shutil.rmtree(house.root / store)

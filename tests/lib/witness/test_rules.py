@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,18 +112,36 @@ async def test_a_change_is_logged_before_it_counts_and_waits_for_the_disk(
     assert house.log().count("rules_set") == 4
 
 
-def test_the_last_entry_of_each_room_is_read_from_a_long_log(tmp_path: Path) -> None:
-    log, guard = tmp_path / "log.jsonl", Guard.of(House(tmp_path).room(policy=TWO))
+async def test_rules_that_nobody_signed_guard_nothing(house: House) -> None:
+    """Whoever can write in the log's file must not make one person enough for a removed room."""
+    witness = await house.started(room(house, TWO))
+    await held(witness)
+    await witness.stop()
+    weaker = replace(Guard.of(room(house, TWO)), two_people=False, erase_at_review=True)
+    line = encode_entry(rules.KIND, now(), {"room": "r1", **weaker.fields()})
+    with (house.config.root / "custody" / "log.jsonl").open("ab") as log:
+        log.write(line + b"\n")
+    again = await house.started()
+    policy = again._wishes.of("r1").policy
+    assert (policy.two_people, policy.erase_at_review) == (True, False)
+    await again.stop()
+
+
+def test_the_last_entry_of_each_room_counts_and_what_is_none_does_not() -> None:
+    guard = Guard.of(
+        RoomConfig(id="a", cameras=(), policy=TWO, legal_file=LEGAL, calendar_bound=False)
+    )
     other = replace(guard, two_people=False, removed=True)
-    lines = [encode_entry("listed", now(), {"what": '"kind":"rules_set" ' + "x" * 900})] * 3000
-    for place, (name, each) in {10: ("a", guard), 1500: ("a", other), 2999: ("b", guard)}.items():
-        lines[place] = encode_entry(rules.KIND, now(), {"room": name, **each.fields()})
-    lines[20] = b'{"kind":"rules_set","room":"c"}'
-    log.write_bytes(b"".join(line + b"\n" for line in lines))
-    size = log.stat().st_size
-    assert rules.read(log, size) == {"a": other, "b": guard}
-    assert rules.read(log, size - len(lines[2999]) - 1) == {"a": other}
-    assert rules.read(log, 0) == {}
+    entries = [
+        {"room": "a", **guard.fields()},
+        {"room": "c"},
+        {"room": "d", **guard.fields(), "hold_period_s": "long"},
+        {"room": "a", **other.fields()},
+        {"room": "b", **guard.fields()},
+    ]
+    assert rules.read(entries) == {"a": other, "b": guard}
+    assert rules.read(entries[:1]) == {"a": guard}
+    assert rules.read([]) == {}
 
 
 policies = st.builds(
