@@ -128,7 +128,7 @@ async def test_tampering_and_motion_are_shown_and_a_removed_button_goes(
     await until(hass, lambda: state(hass, MOTION) == "off")
     camera.signals.set(SCENE, "v", True)
     await until(hass, lambda: state(hass, TAMPER) == "on")
-    assert "camera_tampered_room1_camera1" in issues(hass)
+    await until(hass, lambda: "camera_tampered_room1_camera1" in issues(hass))
     assert state(hass, "binary_sensor.room_12_problem") == "on"
     camera.signals.set(SCENE, "v", False)
     await until(hass, lambda: "camera_tampered_room1_camera1" not in issues(hass))
