@@ -13,6 +13,13 @@ class CaptureError(WitnessError):
     cause: ClassVar[GapCause] = GapCause.PROTOCOL_ERROR
 
 
+def cause_of(err: WitnessError) -> GapCause:
+    """Why what follows is missing: of what is no fault of the camera's, the disk knows."""
+    if isinstance(err, CaptureError):
+        return err.cause
+    return GapCause.DISK_FULL if err.key == "vault_full" else GapCause.DISK_FAILED
+
+
 class CameraUnreachable(CaptureError):
     """No connection within the time allowed."""
 

@@ -8,6 +8,7 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
 from .codecs import AccessUnit
+from .errors import cause_of
 from .preroll import PreRoll, Run
 from .segmenter import Segmenter
 from .stream import Stream
@@ -127,8 +128,8 @@ class Feed:
     def _guard(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except WitnessError:
+        except WitnessError as err:
             self._broken = True
             if isinstance(self._to, Segmenter):
-                self._to.abort()
+                self._to.abort(cause_of(err))
             raise

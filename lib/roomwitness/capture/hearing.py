@@ -7,6 +7,8 @@ from .mp4 import VIDEO_TIMESCALE
 
 # Sound comes in packets of 10 to 100 ms, and may lie behind its pictures by about a second.
 _SILENCE_TICKS = 2 * VIDEO_TIMESCALE
+# Where a connection begins and ends no sound comes behind: more than a packet is missing.
+_EDGE_TICKS = VIDEO_TIMESCALE // 4
 
 
 class Hearing:
@@ -34,24 +36,32 @@ class Hearing:
         Raises:
             WitnessError: the sink failed.
         """
+        known = first if self._since is None else self._since
         if self._silence is not None:
             gaps.extend(self._silence, time)
-        elif self._silent and self._since is not None and time > self._since:
-            gaps.declare(self._since, time, GapCause.SOUND_STALLED)
+        elif self._silent and time > known:
+            gaps.declare(known, time, GapCause.SOUND_STALLED)
         if lost:
             before = first if self._last is None else self._last
             gaps.declare(min(before, time), time, GapCause.SOUND_LOSS, lost)
+        elif self._last is None and not self._silent and time - known > _EDGE_TICKS:
+            gaps.declare(known, time, GapCause.SOUND_LOSS)
         self._last = self._since = time
         self._silence, self._silent = None, False
 
-    def lost(self, gaps: OpenGaps, first: int, end: int, lost: int) -> None:
-        """So many packets are missing, and no sound comes after them before the ``end``.
+    def ended(self, gaps: OpenGaps, first: int, end: int, lost: int) -> None:
+        """No more comes of the connection, or of the camera's count, whose pictures end at ``end``:
+        so many packets are missing, or what was still on its way.
 
         Raises:
             WitnessError: the sink failed.
         """
-        before = first if self._last is None else self._last
-        gaps.declare(before, max(before, end), GapCause.SOUND_LOSS, lost)
+        known = first if self._since is None else self._since
+        if lost:
+            before = first if self._last is None else self._last
+            gaps.declare(before, max(before, end), GapCause.SOUND_LOSS, lost)
+        elif not self._silent and _EDGE_TICKS < end - known <= _SILENCE_TICKS:
+            gaps.declare(known, end, GapCause.SOUND_LOSS)
 
     def pictures_resumed(self, time: int) -> None:
         """Pictures were missing until then, and that is declared: for both."""

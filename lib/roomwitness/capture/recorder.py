@@ -24,6 +24,7 @@ from .errors import (
     StreamProtocolError,
     StreamSilent,
     StreamStalled,
+    cause_of,
 )
 from .feed import Feed
 from .hostclock import HostClock
@@ -164,7 +165,7 @@ class Recorder:
                 step()
             except WitnessError as err:
                 # It could not be kept: that, not the way to the camera, is why it is missing.
-                why = err.cause if isinstance(err, CaptureError) else GapCause.DISK_FULL
+                why = cause_of(err)
                 self._try_declaring(partial(self._coverage.broken, why, start))
                 self._failed(err.key, why)
         if live is None and self._status.error_key is not None:
@@ -183,8 +184,8 @@ class Recorder:
                 frames=self._before.frames + segmenter.frames,
                 bytes=self._before.bytes + segmenter.bytes,
             )
-        except WitnessError:
-            segmenter.abort()
+        except WitnessError as err:
+            segmenter.abort(cause_of(err))
             raise
 
     async def run(self) -> None:
@@ -213,7 +214,7 @@ class Recorder:
                     refused = not patience.lasts(time(), forbidden=forbidden)
                 self._failed(err.key, err.cause)
             except WitnessError as err:
-                self._failed(err.key, GapCause.DISK_FULL)
+                self._failed(err.key, cause_of(err))
             except Exception as err:  # A fault of ours must not end the recording unseen.
                 _LOGGER.error("Unexpected %s while recording", type(err).__name__)  # noqa: TRY400
                 self._failed(StreamProtocolError.key, GapCause.PROTOCOL_ERROR)

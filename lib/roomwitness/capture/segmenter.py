@@ -226,21 +226,23 @@ class Segmenter:
             self._coverage.missed(track.lost - self._lost_seen)
             self._lost_seen = track.lost
             return None
-        if (sounds := self._sounds) is not None and sounds.lost > self._sounds_lost_seen:
-            lost, self._sounds_lost_seen = sounds.lost - self._sounds_lost_seen, sounds.lost
-            self._hearing.lost(current.gaps, current.first, self._order.last, lost)
-        self._write_rest(current, self._order.last + self._order.duration)
+        last = self._order.last + self._order.duration
+        if self._sound is not None:
+            lost = self._sounds.lost - self._sounds_lost_seen if self._sounds else 0
+            self._sounds_lost_seen += lost
+            self._hearing.ended(current.gaps, current.first, last, lost)
+        self._write_rest(current, last)
         stop = self._end_segment(current, self._order.covered, track, cause)
         if track.epoch != self._timeline.epoch:  # Of its new count nothing was whole.
             self._coverage.dropped()
         self._adopt(stop, recording=True)
         return stop
 
-    def abort(self) -> None:
-        """Let go of what is open after the sink failed."""
+    def abort(self, cause: GapCause) -> None:
+        """Let go of what is open after the sink failed; what follows is missing for ``cause``."""
         current, self._open = self._open, None
         if current is not None:
-            self._coverage.recorded(self._flushed or current.start, GapCause.DISK_FULL)
+            self._coverage.recorded(self._flushed or current.start, cause)
             current.out.abort()
             if current.metadata is not None:
                 current.metadata.abort()

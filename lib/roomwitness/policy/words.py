@@ -51,6 +51,7 @@ class GapCause(StrEnum):
     STREAM_CHANGED = "stream_changed"
     RESTART = "restart"
     DISK_FULL = "disk_full"
+    DISK_FAILED = "disk_failed"  # It cannot be written, or something keeps us from it.
     PAUSED = "paused"
     CLOCK_STEP = "clock_step"  # Our clock was set forward: nothing is missing.
 

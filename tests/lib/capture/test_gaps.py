@@ -14,10 +14,12 @@ from roomwitness.capture import sdp
 from roomwitness.capture.codecs import AccessUnit, sound_codec
 from roomwitness.capture.codecs.h264 import H264Depacketizer
 from roomwitness.capture.coverage import Coverage
+from roomwitness.capture.errors import StreamSilent, cause_of
 from roomwitness.capture.gaps import Gap, Gaps, OpenGaps
 from roomwitness.capture.mediaclock import MediaClock
 from roomwitness.capture.rtp import Track
 from roomwitness.capture.segmenter import Segmenter
+from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 from tests.camera.faulty import Fault
 from tests.camera.media import Unit
@@ -193,7 +195,7 @@ def test_a_segment_that_cannot_be_sealed_keeps_its_gaps_where_they_were() -> Non
     world.sink.full = True
     with pytest.raises(SinkFailed):
         world.segmenter.finish(world.track, GapCause.RESTART)
-    world.segmenter.abort()
+    world.segmenter.abort(GapCause.DISK_FULL)
     assert near(world.only(GapCause.PACKET_LOSS), 2.0, 2.4), "as what is recovered"
 
 
@@ -321,3 +323,12 @@ def test_sound_stays_with_its_pictures_when_those_came_late_and_there_are_no_rep
     for segment in range(3):
         first = heard(sink, segment)[0]
         assert first == pytest.approx(late if live and not segment else 0.0, abs=0.11)
+
+
+def test_a_disk_that_is_not_full_is_another_cause() -> None:
+    class Locked(WitnessError):
+        key = "vault_unwritable"
+
+    assert cause_of(Locked()) is GapCause.DISK_FAILED
+    assert cause_of(SinkFailed()) is GapCause.DISK_FULL
+    assert cause_of(StreamSilent()) is GapCause.STALLED

@@ -66,11 +66,11 @@ class Film:
     def end(self) -> None:
         self.segmenter.finish(self.pictures, GapCause.RESTART)
 
-    def silences(self, *, joined: bool = True) -> list[tuple[float, float]]:
+    def silences(self, *causes: GapCause, joined: bool = True) -> list[tuple[float, float]]:
         """Seconds from and to; those of two segments that meet are one if ``joined``."""
         found: list[tuple[float, float]] = []
         for start, stop, cause, _ in self.sink.gaps:
-            if cause is GapCause.SOUND_STALLED:
+            if cause in (causes or {GapCause.SOUND_STALLED}):
                 begin, end = ((when - T).total_seconds() for when in (start, stop))
                 if joined and found and abs(found[-1][1] - begin) < 0.01:
                     begin = found.pop()[0]
@@ -126,6 +126,45 @@ def test_a_camera_that_counts_anew_has_been_silent_for_no_time() -> None:
     assert film.silences() == []
 
 
+def test_what_was_on_its_way_when_a_connection_broke_is_declared() -> None:
+    film = Film()
+    film.play([MUTE] * 3 + [PLAYED] * 10 + [MUTE] * 4)
+    film.end()
+    assert film.sink.gaps == [
+        (at(0.0), at(0.6), GapCause.SOUND_LOSS, 0),
+        (at(2.4), at(3.4), GapCause.SOUND_LOSS, 0),
+    ]
+
+
+def test_the_same_where_a_camera_counts_anew() -> None:
+    film = Film()
+    film.play([PLAYED] * 10 + [MUTE] * 3)
+    film.pictures.epoch += 1
+    film.sounds.epoch += 1
+    film.began += 1000
+    film.play([MUTE] * 8 + [PLAYED] * 3)
+    film.end()
+    first, second = film.silences(GapCause.SOUND_LOSS, joined=False)
+    assert first == pytest.approx((1.8, 2.6), abs=0.01)
+    assert second == pytest.approx((203.0, 204.2), abs=0.01)
+
+
+def test_a_packets_length_is_no_loss() -> None:
+    film = Film()
+    film.play([MUTE] + [PLAYED] * 10 + [MUTE] * 1)
+    film.end()
+    assert film.silences(GapCause.SOUND_LOSS) == [pytest.approx((2.0, 2.4), abs=0.01)]
+
+
+def test_packets_known_to_be_lost_are_declared_once() -> None:
+    film = Film()
+    film.segmenter.beside(film.sounds, None)
+    film.play([PLAYED] * 10 + [MUTE] * 3)
+    film.sounds.lost += 4
+    film.end()
+    assert [(cause, lost) for _, _, cause, lost in film.sink.gaps] == [(GapCause.SOUND_LOSS, 4)]
+
+
 def test_nobody_misses_a_sound_that_there_never_was() -> None:
     film = Film()
     film.segmenter._sound = None
@@ -166,6 +205,12 @@ def test_pictures_without_sound_are_declared_and_heard_ones_are_not(
     for begin, end in film.silences(joined=False):
         inner = steps[round(begin / STEP) + 1 : round(end / STEP)]
         assert not any(heard for _, heard in inner)
+    last = max(number for number, (seen, _) in enumerate(steps) if seen)
+    tail = steps[max(number for number, (_, heard) in enumerate(steps) if heard) + 1 : last + 1]
+    if tail and all(seen for seen, _ in tail):
+        moment = (last + 0.5) * STEP
+        causes = (GapCause.SOUND_LOSS, GapCause.SOUND_STALLED)
+        assert any(begin <= moment <= end for begin, end in film.silences(*causes))
     mute = 0
     for number, (seen, heard) in enumerate(steps):
         mute = 0 if heard or not seen else mute + 1

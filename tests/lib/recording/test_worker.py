@@ -147,7 +147,7 @@ async def test_a_vault_that_somebody_else_records_into_is_told(
         await until(lambda: any(isinstance(n, Sealed) for n in news))
     await host.stop()
     causes = [gap.cause for gap in vault.gaps(recording.id)]
-    assert causes[0] in (GapCause.CONNECTING, GapCause.DISK_FULL)
+    assert causes[0] in (GapCause.CONNECTING, GapCause.DISK_FAILED)
     vault.close()
 
 
