@@ -216,11 +216,16 @@ class Upkeep:
                         after = await self.apply(after, events.LapseHold(hold.id), now, room)
         tries.finish()
 
-    async def _sync_sessions(self, now: datetime) -> None:
+    async def _sync_sessions(self, now: datetime, asked: str | None = None) -> None:
+        """Record what should be; whoever ``asked`` about one meeting is told of no other's fault.
+
+        The next tick tries those again, and tells the site.
+        """
         wanted = {m.id: m for m in self._ledger.meetings if m.state is MeetingState.RECORDING}
-        lost, losses, tries = self._sessions.lost, self._sessions.losses, Tries()
+        lost, losses = self._sessions.lost, self._sessions.losses
+        tries, others = Tries(), Tries()
         if self._losses != losses:
-            with tries:
+            with tries if asked is None else others:
                 await self.run(partial(self._ledger.note, "recorder_lost", meetings=len(lost)), now)
                 self._losses = losses
         for meeting_id in (self._sessions.meetings - wanted.keys()) | {*lost}:
@@ -232,7 +237,7 @@ class Upkeep:
         for meeting_id in wanted.keys() - self._sessions.meetings:
             room = self._wishes.rooms.get(wanted[meeting_id].room_id)
             if room is not None:
-                with tries:
+                with tries if asked in {None, meeting_id} else others:
                     await self._record(wanted[meeting_id], room, now)
         tries.finish()
 
@@ -331,7 +336,7 @@ class Upkeep:
         after = await self.run(self._ledger.apply, meeting, event, now, room.policy)
         tries = Tries()
         with tries:
-            await self._sync_sessions(now)
+            await self._sync_sessions(now, meeting.id)
         if isinstance(event, events.End):
             with tries:
                 await self.run(self._ledger.recordings.end, after, now)
@@ -358,7 +363,7 @@ class Upkeep:
             return self._ledger.apply(started, report, pressed, room.policy)
 
         meeting = await self.run(begin)
-        await self._sync_sessions(pressed)
+        await self._sync_sessions(pressed, meeting.id)
         self._notify(room.id)
         return meeting
 

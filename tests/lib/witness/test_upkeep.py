@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from roomwitness.vault.errors import CustodiansUnusable, VaultFull
 from roomwitness.witness import RoomConfig, Witness
 from roomwitness.witness.tries import Tries
 
-from .house import House, booking, now, until
+from .house import POLICY, House, booking, now, until
 
 # Nobody answers there: what is recorded is a declared gap, with a key of its own.
 NOWHERE = StreamSource("rtsp://127.0.0.1:9/stream", None, None, True)
@@ -102,13 +103,14 @@ async def test_a_meeting_that_cannot_be_ended_is_told_and_counts_as_overdue(hous
 async def test_one_meeting_that_cannot_begin_keeps_no_other_from_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms = [house.room(NOWHERE, room_id=name) for name in ("r1", "r2")]
+    policy = replace(POLICY, pre_roll=timedelta(seconds=15))
+    rooms = [house.room(NOWHERE, room_id=name, policy=policy) for name in ("r1", "r2", "r3")]
     async with at_work(house, *rooms) as witness:
         recordings = witness._ledger.recordings
         real = recordings.begin
 
         def begin(*args: object) -> object:
-            if getattr(args[0], "room_id", None) == "r1":
+            if getattr(args[0], "room_id", None) in {"r1", "r3"}:
                 raise VaultFull
             return real(*args)  # type: ignore[arg-type]
 
@@ -118,6 +120,12 @@ async def test_one_meeting_that_cannot_begin_keeps_no_other_from_it(
                 await witness.reconcile(room, [booking(-1, 600)])
         (other,) = witness.meetings("r2")
         assert witness._sessions.meetings == {other.id}
+        assert await witness.report_threat("r2") == other.id, "whoever presses is told of no other"
+        await witness.stop_meeting("r2")
+        assert await witness.report_threat("r2") != other.id, "begun by that, and no error either"
+        with pytest.raises(VaultFull):
+            await witness.report_threat("r3")
+        assert [m.held for m in witness.meetings("r3")] == [True]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("Anna"), asyncio.CancelledError("Anna")])
