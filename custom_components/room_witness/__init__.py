@@ -12,11 +12,11 @@ from homeassistant.const import Platform  # noqa: E402
 from homeassistant.core import HomeAssistant  # noqa: E402
 from homeassistant.helpers import config_validation as cv  # noqa: E402
 from homeassistant.helpers.typing import ConfigType  # noqa: E402
-from homeassistant.util import dt as dt_util  # noqa: E402
 
 from . import blueprints, issues  # noqa: E402
 from .const import DOMAIN  # noqa: E402
 from .decisions import async_setup_decisions  # noqa: E402
+from .disabled import async_setup_disabled  # noqa: E402
 from .lamp import async_put_out  # noqa: E402
 from .meetings import async_setup_meetings  # noqa: E402
 from .outside import WitnessView  # noqa: E402
@@ -45,6 +45,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_meetings(hass)
     async_setup_people(hass)
     async_setup_decisions(hass)
+    async_setup_disabled(hass)
     return True
 
 
@@ -71,10 +72,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: WitnessConfigEntry) -> 
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.async_stop()
-        if entry.disabled_by is not None:
-            await async_put_out(hass, entry)
-            since = f"{dt_util.utcnow():%Y-%m-%d %H:%M} UTC"
-            issues.async_set(hass, issues.SITE_DISABLED, active=True, since=since)
     return unloaded
 
 

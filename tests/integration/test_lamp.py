@@ -138,6 +138,7 @@ async def test_a_site_that_ends_says_no_longer_that_it_records(
         await hass.config_entries.async_remove(entry.entry_id)
     else:
         await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+        await hass.async_block_till_done()
     await until(hass, lambda: state(hass, LAMP) == "off")
 
 

@@ -355,3 +355,23 @@ async def test_while_it_is_disabled_a_repair_says_that_nothing_is_erased(
     await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
     await hass.config_entries.async_remove(entry.entry_id)
     assert issue_ids(hass) == set(), "nothing is left to be erased"
+
+
+async def test_that_is_said_too_of_one_that_could_not_start(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    entry = await make_site(camera_subentry(camera), room_subentry())
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    keys = paths.keys_file(hass)
+    keys.rename(keys.with_name("elsewhere"))
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    issue = ir.async_get(hass).issues[DOMAIN, "site_disabled"]
+    hass.config_entries.async_update_entry(entry, title="Another name")
+    assert ir.async_get(hass).issues[DOMAIN, "site_disabled"] == issue, "since when it is so"
+    keys.with_name("elsewhere").rename(keys)
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert issue_ids(hass) == set()
