@@ -100,9 +100,13 @@ def _entry(hass: HomeAssistant, url: str, streams: int, told: dict[str, Any]) ->
         str(paths.held_dir(hass)),
     ]
     cameras = [f"camera{number}" for number in range(streams)]
-    place = {"host": "127.0.0.1", "port": 9, "stream_url": url, "audio": False}
+    place = {"host": "127.0.0.1", "stream_url": url, "audio": False}
+    ports = told["ports"] or [9] * streams  # Where nobody answers.
     legal = {"assessment_date": "2026-11-01", **dict.fromkeys(_LEGAL, "bench")}
-    subentries = [_subentry("camera", name, place) for name in cameras]
+    subentries = [
+        _subentry("camera", name, {**place, "port": port})
+        for name, port in zip(cameras, ports, strict=True)
+    ]
     for first in range(0, streams, 4):
         data = {"cameras": cameras[first : first + 4], "legal_file": legal}
         subentries.append(_subentry("room", f"room{first // 4}", data))

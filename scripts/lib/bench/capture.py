@@ -26,6 +26,7 @@ import psutil
 
 from bench import _media, _ours, _report
 from bench._account import Account, account
+from bench._devices import devices
 from roomwitness.recording.process import MEMORY
 from roomwitness.vault import Vault, age
 from tests.peers import gstreamer
@@ -182,14 +183,12 @@ def _accounts(
 
 
 def _home(
-    url: str, film: _media.Film, streams: int, seconds: float, root: Path
+    url: str, film: _media.Film, told: dict[str, Any], root: Path
 ) -> tuple[dict[str, Any], Account]:
-    """Home Assistant records; nothing beside it but the server."""
+    """Home Assistant records; nothing beside it but the cameras."""
     root.mkdir()
     begun = datetime.now(UTC)
-    with _child(
-        "_home", {"url": url, "streams": streams, "seconds": seconds, "root": str(root)}
-    ) as p:
+    with _child("_home", {**told, "url": url, "root": str(root)}) as p:
         told = json.loads(_line(p))
     site = age.Identity.from_string(told["identity"])
     root, ephemeral, held = map(Path, told["places"])
@@ -211,6 +210,12 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     found.add_argument("--mbit", type=float, default=4.0, help="bit rate of a stream, Mbit/s")
     found.add_argument("--no-home", action="store_true", help="leave Home Assistant's part out")
     found.add_argument("--home-only", action="store_true", help="only Home Assistant's part")
+    found.add_argument(
+        "--no-onvif",
+        dest="onvif",
+        action="store_false",
+        help="cameras that have a stream and no more",
+    )
     found.add_argument("--folder", type=Path, help="where to record (default: a temporary one)")
     options = found.parse_args(words)
     options.seconds = options.seconds or (15.0 if options.quick else 60.0)
@@ -235,7 +240,9 @@ def main(words: Sequence[str] | None = None) -> None:
             _compare(ours, theirs, film, figures)
             shutil.rmtree(root / "beside")  # It may be tens of gigabytes.
         if not options.no_home:
-            told, accounts["in Home Assistant"] = _home(url, film, n, seconds, root / "home")
+            ports = stack.enter_context(devices(n)) if options.onvif else []
+            asked = {"streams": n, "seconds": seconds, "ports": ports}
+            told, accounts["in Home Assistant"] = _home(url, film, asked, root / "home")
             _blocked(told, figures)
     figures["undeclared_lost"] = sum(a.lost_undeclared + a.damaged for a in accounts.values())
     rows = [
