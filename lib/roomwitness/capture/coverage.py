@@ -25,6 +25,7 @@ class Coverage:
         self._until = start
         self._cause = cause
         self._since: deque[Gap] = deque(maxlen=_MENDED)
+        self._ends: dict[str, datetime] = {}  # Where one of them was moved to.
         self._failing = True  # Nothing is recorded yet.
         self._lost = 0
         self._anew = False
@@ -61,7 +62,8 @@ class Coverage:
         found, newest = [], self._since[-1]
         for gap in self._since:
             end = max(_least(gap), start if gap is newest else min(gap.end, start))
-            if end != gap.end:
+            if end != self._ends.get(gap.id, gap.end):
+                self._ends[gap.id] = end
                 found.append(replace(gap, end=end))
         self._until = max(self._since[0].start, start)
         return found
@@ -72,7 +74,7 @@ class Coverage:
         ``lost`` packets are known to be missing from then on.
         """
         self._until = max(self._until, end)
-        self._since.clear()
+        self._forget()
         self._cause = next_cause
         self._lost = lost
         self._failing = False
@@ -84,13 +86,17 @@ class Coverage:
         what follows must be accounted for although the hour was there before.
         """
         until = self._until + timedelta(seconds=seconds)
-        self._since.clear()  # By the old clock.
+        self._forget()  # By the old clock.
         if seconds < 0:
             self._until = until
         elif recording and seconds > 0:
             gap = Gaps.new(self._until, until, GapCause.CLOCK_STEP)
             self._until = until
             self.gaps.put(gap)
+
+    def _forget(self) -> None:
+        self._since.clear()
+        self._ends.clear()
 
     def missed(self, lost: int) -> None:
         """So many packets more are known to be missing in the interval that is not declared yet."""

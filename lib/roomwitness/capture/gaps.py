@@ -60,9 +60,8 @@ class Gaps:
 class OpenGaps:
     """What is missing inside a segment that is being written; times are in its pictures' RTP ticks.
 
-    When the segment is sealed its ``start`` may prove to be another (docs/time.md), and all lies
-    where its pictures lie then. A segment that a kill leaves open keeps the start that it was
-    opened with, and the gaps lie by that too.
+    The segment's ``start`` may prove to be another (docs/time.md), and all lies where its pictures
+    lie then. One that a kill leaves open keeps the start of its last flush, and so do they.
     """
 
     def __init__(self, gaps: Gaps, start: datetime, first: int) -> None:
@@ -92,6 +91,18 @@ class OpenGaps:
         before, begin, until = self._declared[gap_id]
         if end > until:
             gap = replace(before, end=self._wall(end))
+            self._declared[gap_id] = (gap, begin, end)
+            self._gaps.put(gap)
+
+    def moved(self, start: datetime) -> None:
+        """The segment began at ``start``, as is known by now: they lie elsewhere.
+
+        Raises:
+            WitnessError: the sink failed; what could not be written waits for the next gap.
+        """
+        self._start = start
+        for gap_id, (before, begin, end) in self._declared.items():
+            gap = replace(before, start=self._wall(begin), end=self._wall(end))
             self._declared[gap_id] = (gap, begin, end)
             self._gaps.put(gap)
 

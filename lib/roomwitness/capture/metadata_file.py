@@ -27,9 +27,9 @@ class MetadataFile:
             content = {"base64": base64.b64encode(document).decode()}
         self._line({"time": _text(wall), **content})
 
-    def flush(self) -> None:
-        """Make what was taken survive a kill."""
-        self._out.flush()
+    def flush(self, start: datetime) -> None:
+        """Make what was taken survive a kill; the segment began at ``start``."""
+        self._out.flush(start)
 
     def close(self, start: datetime, end: datetime, media_seconds: float, lost: int) -> None:
         """Seal the file; ``lost`` packets were missing."""

@@ -1,7 +1,6 @@
 """Access units in, encrypted-to-be segments out: cut at keyframes, flushed every fragment."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roomwitness.policy.words import GapCause
 
@@ -14,10 +13,10 @@ from .gaps import OpenGaps
 from .hearing import Hearing
 from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, Sample
+from .open_segment import OpenSegment
 from .order import Order
 from .rtp import Track
-from .sink import SegmentOut, SegmentSink
-from .soundplace import SoundPlace
+from .sink import SegmentSink
 from .timeline import Timeline
 
 # A kill costs what came after the last flush: so that it is never more than a second.
@@ -32,31 +31,7 @@ _MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
 # Nothing that is sent together is held back by so much more than the other.
 _MAX_APART_S = 15.0
 _SILENCE_TICKS = VIDEO_TIMESCALE // 2
-
-
-@dataclass(slots=True)
-class _Open:
-    """A segment being written."""
-
-    out: SegmentOut
-    video: VideoFormat
-    start: datetime
-    first: int
-    gaps: OpenGaps
-    frames: int = 0
-    lost_before: int = 0
-    fragments: int = 0
-    metadata: MetadataFile | None = None
-    metadata_lost: int = 0
-    pictures: list[Sample] = field(default_factory=list)
-    sounds: list[Sample] = field(default_factory=list)
-    place: SoundPlace = field(default_factory=SoundPlace)
-    fragment_first: int = 0
-    pending: int = 0
-    lead: int = 0
-    follows: bool = False
-    offset_start_s: float | None = None
-    damage: str | None = None
+_MOVED = timedelta(milliseconds=20)  # By less it moves when the segment is sealed.
 
 
 class Segmenter:
@@ -79,7 +54,7 @@ class Segmenter:
         self._coverage = coverage
         self._segment_ticks = round(segment_seconds * VIDEO_TIMESCALE)
         self._sound = sound
-        self._open: _Open | None = None
+        self._open: OpenSegment | None = None
         self._timeline = timeline or Timeline()
         self._timeline.connected()
         self._order = Order()
@@ -146,10 +121,10 @@ class Segmenter:
             timeline.observe(unit.time, now, None)
             current = self._begin_segment(unit, form, track, now)
         elif unit.key:
-            self._damaged_until(current, unit.time)
+            current.damaged_until(unit.time)
             current.damage = None
         elif unit.damaged:
-            self._damaged_from(current, unit.time)
+            current.damaged_from(unit.time)
         highest = max(order.last, current.fragment_first)
         due = unit.key or unit.time - current.fragment_first >= _FRAGMENT_TICKS
         if current.pictures and unit.time > highest and due:
@@ -213,7 +188,7 @@ class Segmenter:
         beside = self._metadata_of(current)
         beside.add(self._by_reports(time, track, pictures) or now, document)
 
-    def _metadata_of(self, current: _Open) -> MetadataFile:
+    def _metadata_of(self, current: OpenSegment) -> MetadataFile:
         if current.metadata is None:
             out = self._sink.open_metadata(current.start)
             current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
@@ -247,7 +222,7 @@ class Segmenter:
             if current.metadata is not None:
                 current.metadata.abort()
 
-    def _must_cut(self, current: _Open, unit: AccessUnit, form: VideoFormat | None) -> bool:
+    def _must_cut(self, current: OpenSegment, unit: AccessUnit, form: VideoFormat | None) -> bool:
         if not unit.key:
             return False
         if form is not None and form is not current.video and form != current.video:
@@ -265,7 +240,7 @@ class Segmenter:
             self._coverage.stepped(step, recording=recording)
         return step != 0
 
-    def _sound_after(self, current: _Open, time: int, track: Track, pictures: Track) -> float:
+    def _sound_after(self, current: OpenSegment, time: int, track: Track, pictures: Track) -> float:
         """Seconds of a sound after the segment's first picture: by the camera's reports if it sent
         them, else by what came the quickest of both, as far as that is known by now."""
         timeline = self._timeline
@@ -287,7 +262,7 @@ class Segmenter:
 
     def _begin_segment(
         self, unit: AccessUnit, form: VideoFormat, track: Track, now: datetime
-    ) -> _Open:
+    ) -> OpenSegment:
         follows = self._knot is not None and self._knot[0] == unit.time
         start = self._knot[1] if self._knot and follows else self._timeline.wall(unit.time)
         if not follows:
@@ -296,13 +271,13 @@ class Segmenter:
         out = self._sink.open(start)
         self._coverage.resumed(start)
         gaps = OpenGaps(self._coverage.gaps, start, unit.time)
-        current = _Open(out, form, start, unit.time, gaps, lost_before=track.lost)
+        current = OpenSegment(out, form, start, unit.time, gaps, lost_before=track.lost)
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
         self._open = current
         self._flushed = start
         return current
 
-    def _declare_silence(self, current: _Open, unit: AccessUnit) -> None:
+    def _declare_silence(self, current: OpenSegment, unit: AccessUnit) -> None:
         """A camera that made no pictures for a while loses no packets: only its time tells."""
         duration = self._order.duration
         usual = self._order.last + duration
@@ -312,26 +287,16 @@ class Segmenter:
             current.gaps.declare(usual, unit.time, GapCause.STALLED)
             self._hearing.pictures_resumed(unit.time)
 
-    def _declare_loss(self, current: _Open, unit: AccessUnit, lost: int) -> None:
+    def _declare_loss(self, current: OpenSegment, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""
         start = self._order.complete
         self._order.lost()
         current.gaps.declare(start, unit.time, GapCause.PACKET_LOSS, lost)
         self._hearing.pictures_resumed(unit.time)
         if not unit.key:
-            self._damaged_from(current, max(start, unit.time))
+            current.damaged_from(max(start, unit.time))
 
-    def _damaged_from(self, current: _Open, time: int) -> None:
-        if current.damage is None:
-            # A tick long: as much of it as is on the disk. Each flush extends it.
-            current.damage = current.gaps.declare(time, time + 1, GapCause.DAMAGED)
-
-    def _damaged_until(self, current: _Open, time: int) -> None:
-        """Declared as far as it is known, so that a kill leaves nothing damaged undeclared."""
-        if current.damage is not None:
-            current.gaps.extend(current.damage, time)
-
-    def _write_fragment(self, current: _Open, end: int) -> None:
+    def _write_fragment(self, current: OpenSegment, end: int) -> None:
         current.fragments += 1
         sounds, sound_end = current.sounds, 0
         if sounds:
@@ -351,28 +316,42 @@ class Segmenter:
         current.pictures, current.sounds, current.pending = [], [], 0
         for piece in pieces:
             current.out.write(piece)
-        self._damaged_until(current, end)
+        current.damaged_until(end)
         if self._sound is not None:
             self._hearing.look(current.gaps, current.first, end)
-        current.out.flush()
+        self._move(current)
+        current.out.flush(current.start)
         if current.metadata is not None:
-            current.metadata.flush()
+            current.metadata.flush(current.start)
         self._flushed = self._timeline.wall(end)
 
-    def _write_rest(self, current: _Open, end: int) -> None:
+    def _move(self, current: OpenSegment) -> None:
+        """The first packets may have been late: a kill leaves all where it is known to lie."""
+        start = current.start if current.follows else self._timeline.wall(current.first)
+        if abs(start - current.start) > _MOVED:
+            current.start = start
+            for gap in self._coverage.mended(start):
+                self._coverage.gaps.put(gap)
+            current.gaps.moved(start)
+
+    def _write_rest(self, current: OpenSegment, end: int) -> None:
         if current.pictures:
             self._write_fragment(current, end)
 
     def _end_segment(
-        self, current: _Open, end: int, track: Track, cause: GapCause = GapCause.STREAM_CHANGED
+        self,
+        current: OpenSegment,
+        end: int,
+        track: Track,
+        cause: GapCause = GapCause.STREAM_CHANGED,
     ) -> datetime:
         self._write_rest(current, end)
         start, mended = current.start, []
-        if not current.follows:  # The first packets may have been late: by now we know better.
+        if not current.follows:  # By now we know better when the first packets should have come.
             start = self._timeline.wall(current.first)
             mended = self._coverage.mended(start)
         stop = max(start, self._timeline.wall(end))
-        self._damaged_until(current, end)
+        current.damaged_until(end)
         self._hearing.sealed(current.gaps, end)
         mended += current.gaps.sealed(start, end, stop)
         if (about := self._about) is not None and about.lost > self._metadata_lost:

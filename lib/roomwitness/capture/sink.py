@@ -15,8 +15,8 @@ class SegmentOut(Protocol):
         """Take media."""
         ...
 
-    def flush(self) -> None:
-        """Make what was written survive a kill."""
+    def flush(self, start: datetime) -> None:
+        """Make what was written survive a kill; it began at ``start``, as is known by now."""
         ...
 
     def close(

@@ -26,8 +26,8 @@ class _VaultSegment:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
-    def flush(self) -> None:
-        self._writer.flush()
+    def flush(self, start: datetime) -> None:
+        self._writer.flush(start)
 
     def close(
         self,

@@ -66,6 +66,7 @@ class Intake:
             identifier,
             recording_id,
             age.parse_recipient(recording.recipient),
+            start,
             self.add_segment,
             self._require_room,
         )

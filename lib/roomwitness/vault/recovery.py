@@ -138,8 +138,8 @@ class Recovery:
                 )
 
 
-def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> bytes:
-    """What the last flush of the open segment ``path`` promised.
+def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> tuple[bytes, datetime | None]:
+    """What the last flush of the open segment ``path`` promised, and when that said it began.
 
     Chunks below the tail's offset were written before it; only a loss of power can undo that, or
     take the tail: then the whole chunks that there are.
@@ -150,15 +150,16 @@ def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> bytes:
     part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
     last = kept(tail, identity) if tail.exists() else None
     if last is None and part.stat().st_size < age.CHUNK:
-        return b""
-    offset, pending = last or (None, b"")
-    if offset == 0:
-        return pending
+        return b"", None
+    if last is not None and last.offset == 0:
+        return last.pending, last.start
     with part.open("rb") as file:
         sealed = age.decrypt_prefix(file, [identity])
-    if offset is None or len(sealed) < offset:
-        return sealed
-    return sealed[:offset] + pending
+    if last is None:
+        return sealed, None
+    if len(sealed) < last.offset:
+        return sealed, last.start
+    return sealed[: last.offset] + last.pending, last.start
 
 
 def reseal(
@@ -171,24 +172,26 @@ def reseal(
 ) -> Segment | None:
     """Turn an open segment into a whole one; None if nothing of it was flushed.
 
+    It began at ``start``, unless its last flush knew better.
+
     Raises:
         OSError: the disk is full or unwritable; nothing is lost, try again.
         AgeFormatError, KeyMissing: the files are damaged or not this recording's.
     """
     part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
     if path.exists():  # Killed between the rename and the row: the file is whole.
-        end = _changed(path)
+        end, began = _changed(path), _began(tail, identity)
         recovered = False
     else:
         end = _changed(tail if tail.exists() else part)
-        plain = flushed_plaintext(path, identity)
+        plain, began = flushed_plaintext(path, identity)
         if not plain:
             tail.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
             return None
         files.replace(path, age.encrypt(plain, [identity.recipient]), sync=True)
         recovered = True
-    data = path.read_bytes()
+    data, start = path.read_bytes(), began or start
     segment = Segment(
         id=segment_id,
         recording_id=recording_id,
@@ -206,6 +209,14 @@ def reseal(
     part.unlink(missing_ok=True)
     tail.unlink(missing_ok=True)
     return segment
+
+
+def _began(tail: Path, identity: age.KnownIdentity) -> datetime | None:
+    """When the segment began, as its last flush said; nothing else of its tail is needed."""
+    with suppress(OSError, AgeFormatError):
+        last = kept(tail, identity)
+        return last.start if last is not None else None
+    return None
 
 
 def _changed(path: Path) -> datetime:

@@ -3,13 +3,16 @@
 ``NAME.tail``, overwritten in place, for as long as the segment is open: first the tail's own key in
 an age file for the segment's recipient, behind its length; then two slots that flushes fill in
 turn. A kill in the middle of one leaves the other. A slot is a counter, the offset of its bytes in
-the segment's plaintext and their length (three big-endian 64-bit numbers), then the bytes under
-ChaCha20-Poly1305 (RFC 8439): the counter is the nonce, the three numbers are authenticated.
+the segment's plaintext, their length, and when the segment began as was known by then, in
+microseconds since 1970 (four big-endian 64-bit numbers), then the bytes under ChaCha20-Poly1305
+(RFC 8439): the counter is the nonce, the four numbers are authenticated.
 """
 
 import os
 import struct
 import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -20,10 +23,20 @@ from roomwitness import files
 from . import age
 from .errors import AgeFormatError
 
-_HEAD = struct.Struct(">QQQ")
+_HEAD = struct.Struct(">QQQQ")
 _TAG = 16
 _SLOT = _HEAD.size + age.CHUNK + _TAG
 _SLOTS = 1 << 14  # Where they begin: an age file for a post-quantum recipient has 2 KiB.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``pending`` is the plaintext from ``offset`` on, of a segment that began at ``start``."""
+
+    offset: int
+    pending: bytes
+    start: datetime
 
 
 class _Scratch(threading.local):
@@ -48,8 +61,8 @@ class Tail:
         self._counter = 0
         self._slot = 0
 
-    def keep(self, offset: int, pending: memoryview) -> None:
-        """Keep the plaintext from ``offset`` on: at most one chunk.
+    def keep(self, offset: int, pending: memoryview, start: datetime) -> None:
+        """Keep the plaintext from ``offset`` on: at most one chunk; the segment began at ``start``.
 
         Raises:
             OSError: what was kept before still is.
@@ -59,7 +72,8 @@ class Tail:
         self._counter += 1  # Also after a failure: a nonce never covers two texts.
         end = _HEAD.size + len(pending) + _TAG
         slot = _scratch.view[:end]
-        _HEAD.pack_into(slot, 0, self._counter, offset, len(pending))
+        began = (start - _EPOCH) // timedelta(microseconds=1)
+        _HEAD.pack_into(slot, 0, self._counter, offset, len(pending), began)
         nonce, head = self._counter.to_bytes(12), slot[: _HEAD.size]
         self._aead.encrypt_into(nonce, pending, head, slot[_HEAD.size :])
         files.write_all_at(self._fd, slot, _SLOTS + self._slot * _SLOT)
@@ -83,8 +97,8 @@ class Tail:
             os.close(fd)
 
 
-def kept(path: Path, identity: age.KnownIdentity) -> tuple[int, bytes] | None:
-    """The offset and plaintext that were kept last; None if the first was never whole.
+def kept(path: Path, identity: age.KnownIdentity) -> Kept | None:
+    """What was kept last; None if the first was never whole.
 
     Raises:
         OSError: it cannot be read.
@@ -99,20 +113,21 @@ def kept(path: Path, identity: age.KnownIdentity) -> tuple[int, bytes] | None:
     found = [_open(aead, data[at : at + _SLOT]) for at in (_SLOTS, _SLOTS + _SLOT)]
     whole = [slot for slot in found if slot is not None]
     if whole:
-        return max(whole)[1:]
-    size = int.from_bytes(data[_SLOTS + 16 : _SLOTS + _HEAD.size])
+        return max(whole, key=lambda slot: slot[0])[1]
+    size = int.from_bytes(data[_SLOTS + 16 : _SLOTS + 24])
     if size <= age.CHUNK and len(data) < _SLOTS + _HEAD.size + size + _TAG:
         return None
     raise AgeFormatError("a tail does not authenticate")
 
 
-def _open(aead: ChaCha20Poly1305, slot: bytes) -> tuple[int, int, bytes] | None:
+def _open(aead: ChaCha20Poly1305, slot: bytes) -> tuple[int, Kept] | None:
     head = slot[: _HEAD.size]
     if len(head) < _HEAD.size:
         return None
-    counter, offset, size = _HEAD.unpack(head)
+    counter, offset, size, began = _HEAD.unpack(head)
     sealed = slot[_HEAD.size : _HEAD.size + size + _TAG]
     try:
-        return counter, offset, aead.decrypt(counter.to_bytes(12), sealed, head)
+        pending = aead.decrypt(counter.to_bytes(12), sealed, head)
     except InvalidTag, OverflowError:
         return None
+    return counter, Kept(offset, pending, _EPOCH + timedelta(microseconds=began))

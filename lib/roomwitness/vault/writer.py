@@ -9,6 +9,7 @@ part file, sync, rename, sync folder, then the row.
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from roomwitness import files
@@ -30,6 +31,7 @@ class SegmentWriter:
         segment_id: str,
         recording_id: str,
         recipient: age.KnownRecipient,
+        start: datetime,
         commit: Callable[[Segment, tuple[Gap, ...]], None],
         require_room: Callable[[], None],
     ) -> None:
@@ -40,6 +42,7 @@ class SegmentWriter:
         self._tail = Tail(self._tail_path, recipient)
         self._id = segment_id
         self._recording_id = recording_id
+        self._start = start
         self._commit = commit
         self._require_room = require_room
         self._sha = hashlib.sha256()
@@ -69,8 +72,9 @@ class SegmentWriter:
         except OSError as err:
             raise disk_error(err) from None
 
-    def flush(self) -> None:
-        """Make all that was written survive a kill of this process.
+    def flush(self, start: datetime | None = None) -> None:
+        """Make all that was written survive a kill of this process; the segment began at ``start``,
+        as is known by now, None if nothing new is.
 
         Raises:
             VaultFull, VaultUnwritable: the flush before this one still stands.
@@ -79,8 +83,9 @@ class SegmentWriter:
         if sealed + len(pending) == self._flushed:
             return
         self._require_room()
+        self._start = start or self._start
         try:
-            self._tail.keep(sealed, pending)
+            self._tail.keep(sealed, pending, self._start)
         except OSError as err:
             raise disk_error(err) from None
         self._flushed = sealed + len(pending)
@@ -92,7 +97,7 @@ class SegmentWriter:
             VaultFull, VaultUnwritable: what was flushed is safe and is recovered later.
         """
         try:
-            self.flush()
+            self.flush(summary.start)
             self._encryptor.finish()
             os.fsync(self._fd)
             self._let_go()

@@ -29,13 +29,16 @@ class MemorySegment:
     facts: dict[str, Any] = field(default_factory=dict)
     aborted: bool = False
 
+    def __post_init__(self) -> None:
+        self.opened = self.start  # What was thought then; ``start`` is what was flushed last.
+
     def write(self, data: bytes) -> None:
         if self.sink.full:
             raise SinkFailed
         self.data += data
 
-    def flush(self) -> None:
-        self.flushed = len(self.data)
+    def flush(self, start: datetime) -> None:
+        self.flushed, self.start = len(self.data), start
 
     def close(self, **facts: Any) -> None:
         self.facts = facts

@@ -74,7 +74,7 @@ def test_a_slow_start_with_a_loss_in_it(seconds: float) -> None:
     outcome.prove()
     assert {GapCause.PACKET_LOSS, GapCause.DAMAGED} <= set(outcome.sink.causes)
     first = outcome.sink.closed[0]
-    assert first.start - first.facts["start"] > timedelta(seconds=seconds - 0.4)
+    assert first.opened - first.facts["start"] > timedelta(seconds=seconds - 0.4)
     fits(outcome)
     (opening,) = [g for g in outcome.sink.gaps if g[2] is GapCause.CONNECTING]
     assert opening[:2] == (outcome.start, first.facts["start"])
@@ -115,28 +115,34 @@ def near(times: tuple[datetime, datetime], start: float, end: float) -> bool:
     return all(abs(a - at(b)) <= _ROUNDING for a, b in zip(times, (start, end), strict=True))
 
 
-def test_a_gap_is_on_the_disk_at_once_and_moves_when_the_segment_is_sealed() -> None:
+def test_a_gap_is_on_the_disk_at_once_and_moves_with_what_a_kill_would_leave() -> None:
     world = World()
     world.picture(0.0, 2.0, key=True)  # Two seconds late.
     world.picture(0.2, 2.0)
-    world.picture(0.4, 2.0)
-    world.picture(0.8, 2.0, lost=7)
+    world.picture(0.4, 2.0, lost=7)
     # A kill now leaves a segment that begins when it was opened: two seconds late, all of it.
-    assert near(world.only(GapCause.PACKET_LOSS), 2.4, 2.8)
+    assert near(world.only(GapCause.PACKET_LOSS), 2.0, 2.4)
     assert near(world.only(GapCause.CONNECTING), 0.0, 2.0)
+    world.picture(0.8, 2.0)
+    # Flushed, and by now it is known that the first came 1.2 seconds late or more.
+    assert abs(world.sink.opened[0].start - at(1.2)) <= _ROUNDING
+    assert near(world.only(GapCause.PACKET_LOSS), 1.2, 1.6)
+    assert near(world.only(GapCause.CONNECTING), 0.0, 1.2)
     for moment in (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2):
         world.picture(moment, max(2.0, moment))
     # All that is flushed and refers to what was lost is declared, whether or not it goes on.
     assert world.sink.opened[0].flushed == len(world.sink.opened[0].data)
-    assert near(world.only(GapCause.DAMAGED), 2.8, 4.0)
+    assert near(world.only(GapCause.DAMAGED), 0.4, 2.0)
+    assert abs(world.sink.opened[0].start - at(0)) <= _ROUNDING
+    assert GapCause.CONNECTING not in world.sink.causes, "it began at once"
     world.picture(2.4, 2.4, key=True)
     world.picture(2.6, 2.6)
     world.segmenter.finish(world.track, GapCause.RESTART)
     facts = world.sink.closed[0].facts
     assert abs(facts["start"] - at(0)) <= _ROUNDING
-    assert near(world.only(GapCause.PACKET_LOSS), 0.4, 0.8)
-    assert near(world.only(GapCause.DAMAGED), 0.8, 2.4)
-    assert world.sink.causes == [GapCause.PACKET_LOSS, GapCause.DAMAGED], "it began at once"
+    assert near(world.only(GapCause.PACKET_LOSS), 0.0, 0.4)
+    assert near(world.only(GapCause.DAMAGED), 0.4, 2.4)
+    assert world.sink.causes == [GapCause.PACKET_LOSS, GapCause.DAMAGED]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_a_silence_moves_too() -> None:
     world = World()
     for moment, arrived in ((0.0, 2.0), (0.2, 2.0), (0.4, 2.0), (1.8, 3.6), (2.0, 3.6), (2.2, 2.2)):
         world.picture(moment, arrived, key=moment == 0.0)
-    assert near(world.only(GapCause.STALLED), 2.6, 3.8)
+    assert near(world.only(GapCause.STALLED), 2.2, 3.4)
     world.segmenter.finish(world.track, GapCause.RESTART)
     assert near(world.only(GapCause.STALLED), 0.6, 1.8)
 
@@ -180,9 +186,10 @@ def test_lost_sound_lies_beside_the_pictures_that_it_belongs_to() -> None:
         if number == 8:
             sound.lost += 5
         world.segmenter.sound(number * 1600, b"s", sound, world.track, at(2.0))
+    assert near(world.only(GapCause.SOUND_LOSS), 2.2, 2.8)
     for moment in (0.5, 1.0, 1.5, 2.0, 2.5):
         world.picture(moment, max(2.0, moment))
-    assert near(world.only(GapCause.SOUND_LOSS), 2.2, 2.8)
+    assert near(world.only(GapCause.SOUND_LOSS), 0.2, 0.8)
     world.segmenter.finish(world.track, GapCause.RESTART)
     assert near(world.only(GapCause.SOUND_LOSS), 0.2, 0.8)
 
@@ -196,7 +203,19 @@ def test_a_segment_that_cannot_be_sealed_keeps_its_gaps_where_they_were() -> Non
     with pytest.raises(SinkFailed):
         world.segmenter.finish(world.track, GapCause.RESTART)
     world.segmenter.abort(GapCause.DISK_FULL)
-    assert near(world.only(GapCause.PACKET_LOSS), 2.0, 2.4), "as what is recovered"
+    assert abs(world.sink.opened[0].start - at(1.2)) <= _ROUNDING
+    assert near(world.only(GapCause.PACKET_LOSS), 1.2, 1.6), "as what is recovered"
+
+
+def test_the_gap_before_a_segment_moves_back_as_well() -> None:
+    sink = MemorySink()
+    coverage = Coverage(T, GapCause.CONNECTING, sink.gap)
+    coverage.resumed(at(9))
+    for moved in (8, 6, 9, 7):
+        for gap in coverage.mended(at(moved)):
+            sink.gap(gap)
+        assert [(start, end) for start, end, _, _ in sink.gaps] == [(T, at(moved))]
+    assert coverage.mended(at(7)) == []
 
 
 def test_a_gap_that_cannot_be_written_is_written_later_as_it_is_known_then() -> None:

@@ -331,5 +331,5 @@ def test_sound_that_is_lost_at_a_connections_end_is_declared() -> None:
         world.segmenter.picture(picture, world.pictures, at(number / 5))
     world.segmenter.finish(world.pictures, GapCause.CONNECTION_LOST)
     ((start, end, _, lost),) = [g for g in world.sink.gaps if g[2] is GapCause.SOUND_LOSS]
-    assert [(t - T).total_seconds() for t in (start, end)] == pytest.approx([2.0, 2.4], abs=0.01)
+    assert [(t - T).total_seconds() for t in (start, end)] == pytest.approx([2.0, 2.6], abs=0.01)
     assert lost == 4

@@ -17,6 +17,7 @@ from roomwitness.vault.errors import KeyMissing, VaultFull
 from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, killed_at, meeting, summary
 
 LIB = Path(__file__).parents[3] / "lib"
+LATE = timedelta(seconds=2)  # The first pictures came so late, which is known only afterwards.
 PIECE = bytes(range(256)) * 120  # 30 KiB: two flushes to a chunk.
 
 
@@ -28,10 +29,11 @@ def write_two(place: Place, recording_id: str, progress: Path) -> None:
     vault = place.open()
     with progress.open("wb", buffering=0) as told:
         for second in (0, 10):
-            writer = vault.segment_writer(recording_id, T + timedelta(seconds=second))
+            began = T + timedelta(seconds=second)
+            writer = vault.segment_writer(recording_id, began + LATE)
             for _ in range(3):
                 writer.write(PIECE)
-                writer.flush()
+                writer.flush(began)
                 told.write(b".")
             writer.close(summary(second))
 
@@ -52,6 +54,8 @@ def test_killed_anywhere_while_writing(place: Place) -> None:
         found = all_media(vault, recording)
         assert len(found) >= promised
         assert found == PIECE * (len(found) // len(PIECE))
+        starts = [segment.start for segment in vault.segments(recording.id)]
+        assert starts == [T, T + timedelta(seconds=10)][: len(starts)], "as was known by then"
         assert vault.recover() == []
         vault.end_recording(recording.id, T + timedelta(minutes=1))
         assert vault.check() == []

@@ -1,5 +1,6 @@
 """The tail of an open segment: what was kept last is there, whatever a kill left half written."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,23 +9,33 @@ from hypothesis import strategies as st
 
 from roomwitness.vault import age
 from roomwitness.vault.errors import AgeFormatError, KeyMissing
-from roomwitness.vault.tail import Tail, kept
+from roomwitness.vault.tail import Kept, Tail, kept
 
 ME = age.generate_identity()
 SIZES = st.integers(1, 300) | st.integers(1, age.CHUNK)
 
 
-def texts(sizes: list[int]) -> list[tuple[int, bytes]]:
-    """Each flush has another offset and another text."""
-    return [(number << 16, bytes((number + 1,)) * size) for number, size in enumerate(sizes)]
+BEGAN = datetime(2026, 11, 2, 9, 0, 0, 123456, tzinfo=UTC)
 
 
-def write(path: Path, found: list[tuple[int, bytes]]) -> list[bytes]:
+def texts(sizes: list[int]) -> list[Kept]:
+    """Each flush has another offset, another text, and knows better when it began."""
+    return [
+        Kept(number << 16, bytes((number + 1,)) * size, BEGAN - timedelta(microseconds=number))
+        for number, size in enumerate(sizes)
+    ]
+
+
+def keep(tail: Tail, what: Kept) -> None:
+    tail.keep(what.offset, memoryview(what.pending), what.start)
+
+
+def write(path: Path, found: list[Kept]) -> list[bytes]:
     """The file after each flush."""
     path.unlink(missing_ok=True)
     tail, after = Tail(path, ME.recipient), []
-    for offset, text in found:
-        tail.keep(offset, memoryview(text))
+    for what in found:
+        keep(tail, what)
         after.append(path.read_bytes())
     tail.close()
     return after
@@ -75,7 +86,7 @@ def test_a_damaged_tail_is_told_and_nobody_else_opens_it(tmp_path: Path) -> None
 
 def test_nothing_of_a_text_is_readable_in_the_file(tmp_path: Path) -> None:
     text = b"what the camera saw" * 50
-    (after,) = write(tmp_path / "a.tail", [(0, text)])
+    (after,) = write(tmp_path / "a.tail", [Kept(0, text, BEGAN)])
     assert text[:19] not in after
 
 
@@ -93,14 +104,14 @@ def test_a_disk_that_fails_keeps_what_was_kept(
             "roomwitness.files.os.write", lambda _fd, _data: broken(0, memoryview(b""), 0)
         )
         with pytest.raises(OSError, match="5"):
-            tail.keep(first[0], memoryview(first[1]))
-    tail.keep(first[0], memoryview(first[1]))
+            keep(tail, first)
+    keep(tail, first)
     with monkeypatch.context() as patch:
         patch.setattr("roomwitness.files.os.pwrite", broken)
         with pytest.raises(OSError, match="5"):
-            tail.keep(second[0], memoryview(second[1]))
+            keep(tail, second)
     assert kept(path, ME) == first
-    tail.keep(third[0], memoryview(third[1]))
+    keep(tail, third)
     assert kept(path, ME) == third
     tail.close()
     tail.close()
