@@ -218,7 +218,9 @@ def _discard(args: argparse.Namespace) -> None:
     from roomwitness.witness.offline import discard
 
     keys_file = args.keys or args.vault.parent / "keys" / "site.json"
-    for one in discard(_places(args), keys_file, args.recording, datetime.now(UTC)):
+    identity = _custodian(args.identity) if args.identity else None
+    now = datetime.now(UTC)
+    for one in discard(_places(args), keys_file, args.recording, now, identity):
         print(f"destroyed: {one.recording}")
 
 
@@ -314,6 +316,11 @@ def _key_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "discard", _discard, "Destroy recordings that the index does not list and nobody holds."
     )
     discard.add_argument("recording", nargs="+", help="its id, as roomwitness check names it")
+    discard.add_argument(
+        "--identity",
+        type=Path,
+        help="a custodian's age identity, for what may be evidence that the log does not know",
+    )
     for sub in (recover, rewrap, discard):
         sub.add_argument("--vault", type=Path, required=True, help="the vault folder (index.db)")
         sub.add_argument("--ephemeral", type=Path, help="folder of ephemeral-keys.db")

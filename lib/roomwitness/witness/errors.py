@@ -118,6 +118,7 @@ class TimestampUnreachable(WitnessError):
 
 
 class RecordingKept(WitnessError):
-    """The index lists the recording, the custody log has it held, or there is no such one."""
+    """The index lists the recording, the custody log has it held, or there is no such one; or it
+    may be evidence of which the log knows nothing, and no custodian's identity opened it."""
 
     key = "recording_kept"

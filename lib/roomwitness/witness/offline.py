@@ -136,9 +136,16 @@ def mend(
 
 
 def discard(
-    places: Places, keys_file: Path, recordings: Sequence[str], now: datetime
+    places: Places,
+    keys_file: Path,
+    recordings: Sequence[str],
+    now: datetime,
+    identity: AnyIdentity | None = None,
 ) -> list[Leftover]:
     """Destroy what there is of recordings that the index does not list, logged; gives what it was.
+
+    What may be evidence, of which the log knows nothing (it was lost with the index), goes only by
+    a custodian's ``identity`` that opens it.
 
     Raises:
         VaultInUse, KeyMissing, StoreError, VaultUnwritable, LogTampered, LogUnwritable.
@@ -156,10 +163,13 @@ def discard(
         segments = places.root / "segments"
         found = {one.recording: one for one in leftovers.find(known, ephemeral, held, segments)}
         fates = account.fates()
+        opened = _opener(Wrapping(ephemeral, held, stored.ring), identity) if identity else None
         for name in recordings:
             one, fate = found.get(name), fates.get(name)
+            if one is None or (fate is not None and fate.held):
+                raise RecordingKept
             # What the log does not know may be evidence if a wrap lies where backups take it.
-            if one is None or (one.held if fate is None else fate.held):
+            if fate is None and one.held and (opened is None or opened(name) is None):
                 raise RecordingKept
         gone = [found[name] for name in recordings]
         if not account.going(gone, fates):

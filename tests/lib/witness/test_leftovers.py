@@ -308,6 +308,33 @@ def test_what_nobody_needs_is_discarded_but_no_evidence(
     assert last["offline"] is True
 
 
+def test_what_neither_index_nor_log_knows_goes_by_a_custodian_who_opens_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = site.start()
+    held = site.meeting(desk, "held", threat=True)
+    desk.close()
+    words = ["discard", "--vault", str(site.root / "vault"), "--keys", str(site.keys_file)]
+    words += ["--ephemeral", str(site.root / "cache"), "--held", str(site.root / "held"), held.id]
+    site.put_back(INDEX, None)
+    site.start().close()
+    assert main([*words, "--identity", str(site.custodian)]) == 1, "the log has it held"
+    site.put_back(INDEX, None)
+    site.put_back(LOG_FOLDER, None)
+    site.start().close()
+    stranger = site.root / "stranger.txt"
+    stranger.write_text(f"{age.generate_identity()}\n")
+    for more in ([], ["--identity", str(stranger)]):
+        assert main([*words, *more]) == 1
+        assert "recording_kept" in capsys.readouterr().err
+        assert site.keys(HELD) == {held.id}
+    assert main([*words, "--identity", str(site.custodian)]) == 0
+    assert site.keys(EPHEMERAL) == site.keys(HELD) == frozenset()
+    assert not any((site.root / "vault" / "segments").iterdir())
+    last = json.loads((site.root / LOG).read_text().splitlines()[-1])
+    assert (last["kind"], last["held_key"]) == ("leftover_destroyed", True)
+
+
 async def with_evidence(house: House, camera: Camera) -> RoomConfig:
     """The room of a site that is stopped, and holds a meeting."""
     room = house.room(camera.source(), bound=False)
