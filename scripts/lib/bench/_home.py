@@ -9,6 +9,8 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,7 +21,8 @@ from typing import Any
 import psutil
 from homeassistant import bootstrap, runner
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigSubentry
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
 import custom_components
@@ -37,8 +40,10 @@ _LEGAL = (
 )
 
 
-# Before any recording; while all begin; while all record; while all are ended and sealed.
-PHASES = "idle", "starting", "recording", "ending"
+# Before any recording; while all begin; while all record; while all cameras are silent at once,
+# given up and reconnected; while all are ended and sealed.
+PHASES = "idle", "starting", "recording", "outage", "ending"
+_SILENT_S, _BACK_S = 6.0, 12.0
 
 
 class _Lateness:
@@ -178,15 +183,30 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     apart_before = recorder.memory_full_info()
     begun, wall = [_cpu(p) for p in both], time.monotonic()
     collections = _Collections()
+    moved: list[str] = []
+
+    @callback
+    def changed(event: Event[EventStateChangedData]) -> None:
+        if "_motion" in event.data["entity_id"]:
+            moved.append(event.data["entity_id"])
+
+    ignore = hass.bus.async_listen(EVENT_STATE_CHANGED, changed)
     lateness.phase = "recording"
     await asyncio.sleep(told["seconds"])
     lateness.phase = None
+    ignore()
     collection_ms = collections.longest_ms
     used, wall = [_cpu(p) - b for p, b in zip(both, begun, strict=True)], time.monotonic() - wall
     memory = process.memory_full_info()
     apart = recorder.memory_full_info()
     vault = entry.runtime_data.witness._vault
     ids = [r.id for m in entry.runtime_data.witness._sessions.meetings for r in vault.recordings(m)]
+    lateness.phase = "outage"
+    os.kill(told["server"], signal.SIGSTOP)
+    await asyncio.sleep(_SILENT_S)
+    os.kill(told["server"], signal.SIGCONT)
+    await asyncio.sleep(_BACK_S)
+    lateness.phase = None
     ended = datetime.now(UTC).timestamp()
     await asyncio.sleep(1)
     lateness.phase = "ending"
@@ -196,6 +216,7 @@ async def _run(told: dict[str, Any]) -> dict[str, Any]:
     return {
         "late_ms": lateness.ms,
         "collection_ms": collection_ms,
+        "motion_events": len(moved),
         "cpu": used[0] / wall,
         "recorder_cpu": used[1] / wall,
         "uss_before": before.uss,

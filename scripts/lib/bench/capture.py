@@ -233,7 +233,7 @@ def main(words: Sequence[str] | None = None) -> None:
         place = tempfile.TemporaryDirectory(prefix="rw-bench-", dir=options.folder)
         root = Path(stack.enter_context(place))
         film = _media.make(root / "film", size=options.size, mbit_s=options.mbit)
-        url, _ = stack.enter_context(gstreamer(fps=film.fps, loop=film.folder))
+        url, server = stack.enter_context(gstreamer(fps=film.fps, loop=film.folder))
         url = url.replace("/cam", "/loop")
         if not options.home_only:
             ours, theirs, accounts["library"] = _beside(url, film, n, seconds, root / "beside")
@@ -241,7 +241,7 @@ def main(words: Sequence[str] | None = None) -> None:
             shutil.rmtree(root / "beside")  # It may be tens of gigabytes.
         if not options.no_home:
             ports = stack.enter_context(devices(n)) if options.onvif else []
-            asked = {"streams": n, "seconds": seconds, "ports": ports}
+            asked = {"streams": n, "seconds": seconds, "ports": ports, "server": server.pid}
             told, accounts["in Home Assistant"] = _home(url, film, asked, root / "home")
             _blocked(told, figures)
     figures["undeclared_lost"] = sum(a.lost_undeclared + a.damaged for a in accounts.values())
@@ -282,8 +282,10 @@ def _blocked(told: dict[str, Any], figures: Figures) -> None:
     ):
         before, after = told[f"{uss}_before"] / 1e6, told[uss] / 1e6
         print(f"{name} process: {told[cpu]:.2f} cores; {before:.0f} MB before, {after:.0f} after.")
+    print(f"Motion that cameras told and entities showed: {told['motion_events']}.")
     print(f"Longest garbage collection of Home Assistant's: {told['collection_ms']:.1f} ms.")
     _, p99, worst = late["recording"]
     figures["loop_blocked_p99_ms"], figures["loop_blocked_max_ms"] = p99, worst
     figures["loop_blocked_start_ms"] = late["starting"][2]
+    figures["loop_blocked_outage_ms"] = late["outage"][2]
     figures["loop_blocked_end_ms"] = late["ending"][2]
