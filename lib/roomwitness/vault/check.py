@@ -16,7 +16,7 @@ from roomwitness import files
 from .errors import StoreError
 from .keys import KeyStore
 from .leftovers import Account, Fate, settle
-from .records import file_name
+from .records import file_name, segment_of
 from .writer import PART, TAIL
 
 # A finding's row is named by its first column.
@@ -157,12 +157,14 @@ def _folders(
             elif deep and files.sha256(path) != digest:
                 yield Finding("segment-has-its-digest", f"{recording_id}/{name}")
         for name in sorted(here.keys() - listed.keys()):
-            whole = name.removesuffix(PART).removesuffix(TAIL)
-            if name.endswith(files.NEW) or (name.endswith(TAIL) and whole in listed):
+            whole = name.removesuffix(PART).removesuffix(TAIL).removesuffix(files.NEW)
+            ours_too = segment_of(whole) is not None  # Else somebody put it there: it stays.
+            new = name.endswith(files.NEW) and ours_too
+            if new or (name.endswith(TAIL) and whole in listed):
                 if ended is not None:
                     yield Finding("no-stale-file", f"{recording_id}/{name}")
             elif ended is not None:
-                closed = whole != name and recording_id not in ours
+                closed = whole != name and ours_too and recording_id not in ours
                 invariant = "sealed-segment-is-whole" if closed else "file-has-row"
                 yield Finding(invariant, f"{recording_id}/{name}")
 

@@ -1,7 +1,8 @@
 """The rows of the index. Times are aware UTC datetimes, sizes bytes, durations seconds."""
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from roomwitness.policy.words import GapCause
@@ -9,6 +10,9 @@ from roomwitness.policy.words import GapCause
 # What a file holds is told by its name, so that it is known even where its row was lost.
 _METADATA = "-metadata"
 _SUFFIXES = (".mp4.age", ".ndjson.age")
+# What ``segment_id`` makes, and no other name: others put files into a recording's folder too.
+_ID = re.compile(rf"([0-9]{{15}})-[0-9a-f]{{8}}(?:{_METADATA})?")
+_LAST_MS = round(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp() * 1000)
 
 
 def segment_id(start: datetime, mark: str, *, metadata: bool = False) -> str:
@@ -22,12 +26,18 @@ def file_name(identifier: str) -> str:
 
 
 def segment_of(name: str) -> str | None:
-    """Id of the segment whose file has this name."""
+    """Id of the segment whose file has this name; None if it can be none of ours."""
     for suffix in _SUFFIXES:
         identifier = name.removesuffix(suffix)
-        if identifier != name and file_name(identifier) == name:
+        found = _ID.fullmatch(identifier)
+        if found and int(found[1]) <= _LAST_MS and file_name(identifier) == name:
             return identifier
     return None
+
+
+def start_of(identifier: str) -> datetime:
+    """When the segment began, as was known when it was opened: a millisecond's precision."""
+    return datetime.fromtimestamp(int(identifier.partition("-")[0]) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """After a kill: what was flushed becomes a whole, listed segment again."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from .errors import (
     AgeFormatError,
     KeyMissing,
     RecordingSealed,
+    StoreError,
     VaultFull,
     VaultUnwritable,
     disk_error,
@@ -20,9 +22,11 @@ from .errors import (
 from .index import Index
 from .keys import KeyStore
 from .leftovers import Account
-from .records import Recording, Recovered, Segment, file_name, segment_of
+from .records import Recording, Recovered, Segment, file_name, segment_of, start_of
 from .tail import kept
 from .writer import PART, TAIL
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Recovery:
@@ -56,7 +60,10 @@ class Recovery:
         """Make whole what a kill left open, and take away what the log says was erased."""
         recovered = []
         for recording in self._index.recordings():
-            recovered += self.recording(recording)
+            try:
+                recovered += self.recording(recording)
+            except Exception as err:  # It is none of the others' trouble.
+                _LOGGER.warning("A recording could not be made whole: %s", type(err).__name__)
         known = {recording.id for recording in self._index.recordings()}
         self._settle_unlisted(known, account)
         self._settle_holds(known)
@@ -104,7 +111,8 @@ class Recovery:
         if not folder.is_dir():
             return
         for unfinished in folder.glob(f"*{files.NEW}"):
-            unfinished.unlink()
+            if segment_of(unfinished.name.removesuffix(files.NEW)):
+                unfinished.unlink()
         listed = {segment.id for segment in self._index.segments(recording.id)}
         names = {
             found_id
@@ -117,20 +125,19 @@ class Recovery:
                 for suffix in (TAIL, PART):
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
                 continue
-            start = datetime.fromtimestamp(int(identifier.split("-")[0]) / 1000, UTC)
             try:
                 segment = reseal(
                     path,
                     identifier,
                     recording.id,
-                    start,
+                    start_of(identifier),
                     self._identity(recording.id),
                     self._index.add_segment,
                 )
             except RecordingSealed:
                 self._closed.add(recording.id)
                 continue
-            except OSError, AgeFormatError, KeyMissing, VaultFull, VaultUnwritable:
+            except OSError, AgeFormatError, KeyMissing, StoreError, VaultFull, VaultUnwritable:
                 continue  # It stays as it is; check() names it.
             if segment is not None:
                 found.append(
@@ -172,25 +179,25 @@ def reseal(
 ) -> Segment | None:
     """Turn an open segment into a whole one; None if nothing of it was flushed.
 
-    It began at ``start``, unless its last flush knew better.
+    It began at ``start``, unless its last flush knew better, and ended with its last flush: an
+    attempt that was broken off before its row, hours later, changes nothing of that.
 
     Raises:
         OSError: the disk is full or unwritable; nothing is lost, try again.
         AgeFormatError, KeyMissing: the files are damaged or not this recording's.
     """
     part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
-    if path.exists():  # Killed between the rename and the row: the file is whole.
-        end, began = _changed(path), _began(tail, identity)
-        recovered = False
+    end = _changed(next((file for file in (tail, part) if file.exists()), path))
+    recovered = part.exists()
+    if path.exists():  # A kill came between the file, which is whole, and its row.
+        began = _began(tail, identity)
     else:
-        end = _changed(tail if tail.exists() else part)
         plain, began = flushed_plaintext(path, identity)
         if not plain:
             tail.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
             return None
         files.replace(path, age.encrypt(plain, [identity.recipient]), sync=True)
-        recovered = True
     data, start = path.read_bytes(), began or start
     segment = Segment(
         id=segment_id,

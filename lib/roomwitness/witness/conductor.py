@@ -142,7 +142,7 @@ class Witness(Answers):
         """
         try:
             await self._upkeep.run(self._open, self._clock())
-        except WitnessError:
+        except BaseException:  # Whatever it is: nothing stays open of a start that failed.
             await self._upkeep.run(self._close)
             self._disk.shutdown()
             raise
