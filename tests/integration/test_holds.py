@@ -14,6 +14,7 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
 from custom_components.room_witness.const import DOMAIN
+from roomwitness.policy.steady import Steady
 from tests.camera import Camera
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
@@ -238,6 +239,7 @@ async def test_a_site_may_choose_that_holds_end_by_themselves(
     await set_options(hass, entry, erase_at_review=True)
     assert hass.states.get(STATE).attributes["meeting_id"] == before  # type: ignore[union-attr]
     assert state(hass, STATE) == "recording", "options interrupt nothing"
+    entry.runtime_data.witness._upkeep._steady = Steady(rest=timedelta(0))
     await after(hass, entry, timedelta(days=31))
     assert state(hass, EVIDENCE) == "0"
     kinds = [e["kind"] for e in await hass.async_add_executor_job(log_entries, hass)]

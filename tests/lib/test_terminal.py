@@ -14,7 +14,8 @@ from roomwitness.vault import age
 from roomwitness.vault.age import bech32
 from roomwitness.vault.keys import Holder, KeyStore, Wraps
 
-from .vault.test_recipients import ME, make
+from .vault.plugins import make
+from .vault.test_plugins import ME
 
 PIN = "123456"
 # Opens whatever it is asked for, if the PIN is right: it was given the file key to encrypt.

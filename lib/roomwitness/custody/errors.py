@@ -18,6 +18,12 @@ class LogUnwritable(WitnessError):
     key = "log_unwritable"
 
 
+class LogInUse(LogUnwritable):
+    """Another process has the log open: two that append would cut each other's lines."""
+
+    key = "vault_in_use"
+
+
 class ProofInvalid(WitnessError):
     """A proof or receipt is malformed, or does not hold with the key given."""
 

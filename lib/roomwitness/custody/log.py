@@ -5,6 +5,7 @@ returns. A kill may leave half a line (dropped: nobody was told). Whole lines th
 kept, and an entry behind them says so (adopted.py).
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from roomwitness.files import replace
 
 from .adopted import ADOPTED
 from .entry import Field, encode_entry, is_entry
-from .errors import LogTampered, LogUnwritable, own_errors
+from .errors import LogInUse, LogTampered, LogUnwritable, own_errors
 from .heads import AHEAD, CHECKPOINT, HELD, heads_beside
 from .merkle import (
     CompactRange,
@@ -73,6 +74,7 @@ class CustodyLog:
 
         Raises:
             LogTampered: a line was changed, removed or reordered.
+            LogInUse: another process has it open.
             LogUnwritable: the folder cannot be written.
         """
         try:
@@ -90,6 +92,12 @@ class CustodyLog:
         self._folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(self._folder / LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._fd, self._tree = fd, TreeFile(self._folder / TREE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LogInUse from None
+        except OSError:  # A disk in the network that knows no locks.
+            pass
         signed = self._load()
         os.ftruncate(fd, self._offset)
         self._tree.cut(self._edge.size)

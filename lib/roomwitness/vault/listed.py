@@ -36,6 +36,15 @@ def open_holds(rows: Rows) -> frozenset[str]:
     return frozenset(str(row[0]) for row in found)
 
 
+def held_recordings(rows: Rows) -> frozenset[str]:
+    """Give the ids of the recordings of meetings with an open hold."""
+    found = rows(
+        "SELECT recording.id FROM recording JOIN hold ON hold.meeting = recording.meeting"
+        " WHERE hold.released IS NULL"
+    )
+    return frozenset(str(row[0]) for row in found)
+
+
 def listed_in(root: Path) -> list[Listed]:
     """Give the recordings of the vault in this folder, from outside, read-only.
 
@@ -48,6 +57,11 @@ def listed_in(root: Path) -> list[Listed]:
 def holds_in(root: Path) -> frozenset[str]:
     """Give the open holds of the vault in this folder; as ``listed_in``."""
     return _read(root, open_holds)
+
+
+def held_in(root: Path) -> frozenset[str]:
+    """Give the recordings with an open hold of the vault in this folder; as ``listed_in``."""
+    return _read(root, held_recordings)
 
 
 def _read[T](root: Path, what: Callable[[Rows], T]) -> T:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from .errors import (
 from .index import Index
 from .keys import KeyStore
 from .leftovers import Account
+from .listed import held_recordings
 from .records import Recording, Recovered, Segment, file_name, segment_of, start_of
 from .tail import kept
 from .writer import PART, TAIL
@@ -66,7 +67,7 @@ class Recovery:
                 _LOGGER.warning("A recording could not be made whole: %s", type(err).__name__)
         known = {recording.id for recording in self._index.recordings()}
         self._settle_unlisted(known, account)
-        self._settle_holds(known)
+        self.settle_holds(known)
         return recovered
 
     def _settle_unlisted(self, known: set[str], account: Account) -> None:
@@ -79,19 +80,13 @@ class Recovery:
             if fate is not None and fate.held and one.ephemeral and not one.held:
                 self._hold(one.recording)  # Evidence, though no row says so: into the backups.
 
-    def _settle_holds(self, known: set[str]) -> None:
+    def settle_holds(self, known: Set[str]) -> None:
         """A hold, or a release, that was broken off between index and key store: as the index says.
 
         The index is in step with the custody log by now (``Ledger.open``). Only of recordings whose
         keys are in the ephemeral store too, so that nothing is lost here.
         """
-        held = {
-            row[0]
-            for row in self._index.rows(
-                "SELECT recording.id FROM recording JOIN hold ON hold.meeting = recording.meeting"
-                " WHERE hold.released IS NULL"
-            )
-        }
+        held = held_recordings(self._index.rows)
         there, both = self._held.ids(), known & self._ephemeral.ids()
         if over := (there & both) - held:
             self._held.destroy(over)

@@ -258,6 +258,16 @@ class Vault(Intake):
         for recording in self.recordings(meeting_id):
             self.keys.hold(recording.id)
 
+    def hold_rest(self) -> None:
+        """Hold what is held by the index alone: its custodians could not be encrypted to before.
+
+        Raises:
+            VaultUnwritable, VaultFull, StoreError.
+        """
+        self._recovery.settle_holds(
+            {str(row[0]) for row in self._index.rows("SELECT id FROM recording")}
+        )
+
     def release_meeting(self, meeting_id: str) -> None:
         """Take the wraps out of the store that backups take."""
         self._held.destroy(r.id for r in self.recordings(meeting_id))

@@ -17,6 +17,7 @@ from roomwitness.vault.erasure import bytes_absent, needle
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.keyfile import StoredKeys
 from roomwitness.vault.keys import KeyStore
+from roomwitness.vault.listed import held_in
 
 from .config import RoomConfig, signer
 from .erasures import Due, Erasures
@@ -92,7 +93,8 @@ def _due(meeting: Meeting, room: RoomConfig) -> Due:
 
 
 def _destroy_keys(places: Places) -> bool:
-    """Destroy each key of which the held store has none; whether that could be done.
+    """Destroy each key of which the held store has none, and the index no hold; whether that could
+    be done. What is held and has no custodian's wrap yet has no other key than the site's.
 
     Where it cannot be read what is held, nothing is destroyed.
 
@@ -112,6 +114,8 @@ def _destroy_keys(places: Places) -> bool:
         stack.callback(held.close)
         held.open()
         left -= held.ids()
+        with suppress(StoreError, OSError):  # Else the held store alone tells.
+            left -= held_in(places.root)
         wraps = [found for recording in left if (found := ephemeral.get(recording)) is not None]
         ephemeral.destroy(left)
         bytes_absent((ephemeral,), [needle(file) for w in wraps for file in w.files.values()])

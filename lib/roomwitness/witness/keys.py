@@ -184,6 +184,8 @@ class Keys:
         found = self._vault.keys.rewrap()
         if found.added or found.removed:
             self._ledger.note("rewrapped", now, added=found.added, removed=found.removed)
+        if found.added:
+            self._vault.hold_rest()
         self._left, self._looked = found, now
         if not found.more and self._stored.previous_site_identity is not None:
             # Also those for a key that nobody has here: a wrong key file was put back once.

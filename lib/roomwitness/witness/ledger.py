@@ -176,8 +176,10 @@ class Ledger:
         """Whether an hour has passed since a checkpoint was kept."""
         return due(self._kept.last, now)
 
-    def keep_hourly(self, now: datetime) -> None:
+    def keep_hourly(self, now: datetime, *, tidy: bool = True) -> None:
         """Log that the log is at work, so that also an hour in which nothing happens is signed.
+
+        ``tidy`` lets go of older checkpoints that need not be kept.
 
         Raises:
             LogUnwritable: also if the checkpoint could not be kept.
@@ -187,7 +189,8 @@ class Ledger:
             self.release_heads()
         self._log.append("checkpoint", now)
         self._kept.keep(self._log.checkpoint(), self._log.size, now)
-        self._kept.tidy(now)
+        if tidy:
+            self._kept.tidy(now)
 
     def note_all(self, leaves: Sequence[bytes]) -> int:
         """Log entries (of ``encode_entry``) together, signed once; gives the first one's index."""

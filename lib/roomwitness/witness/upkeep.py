@@ -13,6 +13,7 @@ from roomwitness.policy import meeting as events
 from roomwitness.policy.holds import lapsed
 from roomwitness.policy.reconcile import Change, Create, plan
 from roomwitness.policy.retention import due
+from roomwitness.policy.steady import Steady
 from roomwitness.policy.words import AHEAD, RUNNING, Meeting, MeetingState
 from roomwitness.vault import Vault
 
@@ -67,6 +68,8 @@ class Upkeep:
         self.keys_lost: list[str] = []
         self.broken: list[str] = []
         self.erasures = Erasures(vault, ledger, origin)
+        self._steady = Steady()
+        self._believed = True
 
     async def run[*Ts, R](self, work: Callable[[*Ts], R], *args: *Ts) -> R:
         """Do disk work."""
@@ -96,7 +99,8 @@ class Upkeep:
         Raises:
             WitnessError: the first that one of them met.
         """
-        tries = Tries()
+        tries, ticks = Tries(), asyncio.get_running_loop().time()
+        self._believed = self._steady.look(now, ticks, self._ledger.kept.last)
         for room in tuple(self._wishes.rooms.values()):
             if room.calendar_bound and room.id in self._wishes.bookings:
                 with tries:
@@ -127,7 +131,7 @@ class Upkeep:
                 await self.run(self._ledger.recordings.catch_up, now)
         if self._ledger.checkpoint_due(now):
             with tries:
-                await self.run(self._ledger.keep_hourly, now)
+                await self.run(partial(self._ledger.keep_hourly, now, tidy=self._believed))
         tries.finish()
 
     async def _plan(self, room: RoomConfig, now: datetime) -> None:
@@ -203,8 +207,11 @@ class Upkeep:
         tries.finish()
 
     async def _lapse(self, now: datetime) -> None:
-        """Holds end at their review date where the site chose that, and nowhere else."""
-        if not self._wishes.known:
+        """Holds end at their review date where the site chose that, and nowhere else.
+
+        Not by a clock that leapt just now: an hour more does no harm, evidence does not come back.
+        """
+        if not self._wishes.known or not self._believed:
             return
         tries = Tries()
         for meeting in self._ledger.meetings:

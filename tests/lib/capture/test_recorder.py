@@ -132,7 +132,6 @@ async def test_a_fault_in_mid_meeting_is_declared_and_recording_resumes(
         await camera.fault(*break_it)
         await until(lambda: key in run.sink.errors)
         if mend_it is not None:
-            await asyncio.sleep(0.3)
             await camera.fault(*mend_it)
         await run.segments(2)
         sink = await run.stop()
@@ -180,7 +179,6 @@ async def test_the_password_opens_and_a_wrong_one_is_named(auth: str) -> None:
         assert caught.value.key == "camera_auth_failed"
         run = Run(camera.source(password="wrong"))
         await until(lambda: run.sink.errors)
-        await asyncio.sleep(0.5)
         sink = await run.stop()
     assert sink.errors == ["camera_auth_failed"]
     assert set(sink.causes) <= {GapCause.CONNECTING, GapCause.CAMERA_AUTH}
@@ -191,7 +189,6 @@ async def test_a_camera_that_is_not_there_and_comes_later(camera: Camera) -> Non
     await camera.fault("refuse_rtsp")
     async with recording(camera) as run:
         await until(lambda: run.sink.errors)
-        await asyncio.sleep(0.5)
         await camera.fault("accept_rtsp")
         await run.segments(1)
         sink = await run.stop()
@@ -207,7 +204,6 @@ async def test_a_full_disk_is_a_gap_and_what_was_flushed_stays(camera: Camera) -
         run.sink.full = True
         await until(lambda: "vault_full" in run.sink.errors)
         assert broken.aborted
-        await asyncio.sleep(0.6)
         run.sink.full = False
         await run.segments(1)
         broken.facts = {"end": run.sink.gaps[-1][0]}
@@ -329,19 +325,6 @@ async def test_the_first_comparison_of_clocks_is_noted(camera: Camera) -> None:
     assert event.kind == "camera_offset"
     assert event.seconds == pytest.approx(3600, abs=0.3)
     assert sink.closed[-1].facts["clock"].source == "rtcp"
-
-
-async def test_a_second_without_pictures_is_declared(camera: Camera) -> None:
-    """It stays connected, and its packets are numbered without a hole."""
-    run = Run(camera.source(audio=False), segment_seconds=30.0)
-    await until(lambda: run.sink.statuses and run.sink.statuses[-1].frames > 2)
-    await camera.fault("stall")
-    await asyncio.sleep(1.2)
-    await camera.fault("stall", False)
-    await until(lambda: GapCause.STALLED in run.sink.causes)
-    sink = await run.stop()
-    (gap,) = [gap for gap in sink.gaps if gap[2] is GapCause.STALLED]
-    assert timedelta(seconds=0.7) < gap[1] - gap[0] < timedelta(seconds=5)
 
 
 async def test_a_fault_of_ours_is_a_gap_and_recording_resumes(

@@ -146,8 +146,8 @@ async def test_who_speaks_no_tls_who_closes_and_who_is_not_there(
     await server.wait_closed()
     assert (await refused(StreamSource(f"rtsps://127.0.0.1:{port}/"))).key == "camera_unreachable"
 
-    async def silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(5)
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # Until the other side goes.
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -185,7 +185,7 @@ async def test_a_post_that_is_refused(post: bytes | None, key: str) -> None:
             if post is None:
                 server.close()
             writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
-            await asyncio.sleep(5)
+            await reader.read()  # Until the other side goes.
         elif post is not None:
             writer.write(post)
         writer.close()

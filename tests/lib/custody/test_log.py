@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from roomwitness.cli import main
 from roomwitness.custody import CustodyLog, LogTampered, LogUnwritable, SiteSigner, verify_log
 from roomwitness.custody import log as log_module
+from roomwitness.custody.errors import LogInUse
 from roomwitness.custody.signing import Checkpoint, open_note
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -264,3 +265,16 @@ def test_a_kept_checkpoint_shows_what_was_rewritten_or_rolled_back(
         verify_log(folder, signer.vkey, [signer.sign(named.text())])
     file.write_text("rubbish")
     assert main(words) == 1
+
+
+def test_two_never_append_to_one_log(tmp_path: Path) -> None:
+    signer = SiteSigner.generate(ORIGIN)
+    first = CustodyLog(tmp_path, signer, ORIGIN).open()
+    first.append("begun", T)
+    with pytest.raises(LogInUse):
+        CustodyLog(tmp_path, signer, ORIGIN).open()
+    first.append("ended", T)
+    first.close()
+    again = CustodyLog(tmp_path, signer, ORIGIN).open()
+    assert again.size == 2
+    again.close()

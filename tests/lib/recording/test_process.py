@@ -104,7 +104,8 @@ async def test_home_assistant_dies_and_what_is_open_is_sealed(camera: Camera, ho
         while int(await process.stdout.readline()) < 1:
             pass
     apart = await recorder(process.pid)
-    await asyncio.sleep(0.3)
+    open_segments = house.root / "vault" / "segments"
+    await until(lambda: [*open_segments.glob("*/*.tail")])
     died = datetime.now(UTC)
     process.kill()
     await process.wait()

@@ -119,7 +119,7 @@ async def test_a_button_that_is_not_heard_is_told_after_a_while(
         await witness.set_rooms([plain])
         witness.cameras.configure(plain.cameras)
         await camera.fault("kill")
-        await asyncio.sleep(0.3)
+        await until(lambda: witness.cameras._links["c1"].silent)
         assert keys(witness) == []
 
 

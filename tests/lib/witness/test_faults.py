@@ -194,17 +194,25 @@ async def test_a_full_disk_is_told_and_recording_resumes_when_there_is_room(
 
 
 async def test_a_disk_that_fails_later_is_told_once_and_tried_again(
-    camera: Camera, house: House, caplog: pytest.LogCaptureFixture
+    camera: Camera,
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     witness = await house.started(house.room(camera.source(), bound=False))
     await witness.start_meeting("r1")
     await witness.stop_meeting("r1")
-    store = witness._vault._ephemeral
+    store, erasing = witness._vault._ephemeral, []
+    real = witness._upkeep.erasures.run
+    monkeypatch.setattr(
+        witness._upkeep.erasures, "run", lambda *args: erasing.append(args) or real(*args)
+    )
     store._connection().execute("PRAGMA query_only=ON")
     await until(lambda: witness.problems())
     assert {p.key for p in witness.problems()} == {"erasure_failed"}
     assert not witness.status("r1").last_receipt
-    await asyncio.sleep(2.2)
+    tried = len(erasing)
+    await until(lambda: len(erasing) >= tried + 2)
     store._connection().execute("PRAGMA query_only=OFF")
     await until(lambda: witness.status("r1").last_receipt)
     await until(lambda: not witness.problems())

@@ -81,7 +81,7 @@ async def test_a_sealed_meeting_that_a_kill_broke_off_is_made_whole_by_a_custodi
     assert process.stdout is not None
     while int((await asyncio.to_thread(process.stdout.readline)).strip()) < 1:
         pass
-    await asyncio.sleep(0.7)
+    await until(lambda: [*(house.config.root / "segments").glob("*/*.tail")])
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -140,7 +140,7 @@ async def test_what_was_left_open_and_is_erased_is_told_no_more(
     assert process.stdout is not None
     while int((await asyncio.to_thread(process.stdout.readline)).strip()) < 1:
         pass
-    await asyncio.sleep(0.7)
+    await until(lambda: [*(house.config.root / "segments").glob("*/*.tail")])
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()

@@ -1,6 +1,5 @@
 """Whole lives of meetings: a real camera, a real vault, the clock on the wall."""
 
-import asyncio
 import hashlib
 import subprocess
 from datetime import timedelta
@@ -132,7 +131,6 @@ async def test_a_restart_goes_on_with_the_same_meeting(camera: Camera, house: Ho
     await until(lambda: first.status("r1").segments >= 1)
     meeting = first.status("r1").meeting_id
     await first.stop()
-    await asyncio.sleep(1.2)
     second = await house.started(room)
     await second.reconcile("r1", calendar)
     assert second.status("r1").meeting_id == meeting

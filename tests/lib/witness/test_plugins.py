@@ -2,16 +2,21 @@
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from roomwitness.vault.age import PluginRecipient, plugin
+from roomwitness.vault.check import Places
 from roomwitness.vault.errors import PluginFailed
-from tests.lib.vault.test_recipients import make
+from roomwitness.vault.keyfile import Custodian
+from roomwitness.witness.giving_up import give_up
+from tests.lib.vault.plugins import make
 
-from .house import House, until
+from .house import House, now, until
+from .test_upkeep import NOWHERE, at_work, keys
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
@@ -62,3 +67,28 @@ ask("recipient-stanza", "0", "x"); say("done")
     await witness.keys.again(T)
     await witness.stop()
     assert slow.rest, "one that fails is left alone until its time"
+
+
+async def test_evidence_that_no_custodian_can_open_yet_is_kept_and_gets_its_wrap_later(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its only key is the site's: not even who gives the site up destroys that."""
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), "/usr/bin", "/bin")))
+    only = make(tmp_path, "only", 'ask("recipient-stanza", "0", "x"); say("done")')
+    there, away = tmp_path / "age-plugin-only", tmp_path / "away"
+    replace(house.stored, custodians=(Custodian(str(only)),)).save(house.keys_file)
+    there.rename(away)
+    room = house.room(NOWHERE)
+    config = house.config
+    async with at_work(house, room) as witness:
+        await witness.start_meeting("r1")
+        meeting = await witness.report_threat("r1")
+        (evidence,) = {recording.id for recording in witness._vault.recordings(meeting)}
+        assert witness._vault._held.ids() == frozenset()
+    places = Places(config.root, config.ephemeral_dir, config.held_dir)
+    assert give_up(places, house.stored, [room], now())
+    assert evidence in keys(house)
+    async with at_work(house, room) as witness:
+        away.rename(there)
+        await witness.keys.again(now() + timedelta(minutes=2))
+        assert witness._vault._held.ids() == {evidence}, "and so in the next backup"

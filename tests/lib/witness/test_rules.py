@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from roomwitness.custody import LogUnwritable, encode_entry
 from roomwitness.errors import WitnessError
+from roomwitness.policy.steady import Steady
 from roomwitness.policy.words import HoldKind, MeetingState, RoomPolicy
 from roomwitness.witness import RoomConfig, Witness, rules
 from roomwitness.witness.errors import PersonStillNeeded
@@ -227,6 +228,7 @@ async def test_a_hold_of_a_removed_room_ends_by_itself_only_if_room_and_site_cho
     await witness.set_rooms([other])
     await witness.tick()
     assert [m.id for m in witness._ledger.meetings] == [meeting]
+    witness._upkeep._steady = Steady(rest=timedelta(0))
     after(witness, 31 * DAY)
     await witness.tick()
     assert bool(witness._ledger.meetings) is not site

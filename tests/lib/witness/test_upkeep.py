@@ -184,3 +184,22 @@ def test_whoever_is_cancelled_stops() -> None:
     with pytest.raises(asyncio.CancelledError), tries:
         raise asyncio.CancelledError
     tries.finish()
+
+
+async def test_a_clock_that_leaps_ends_no_hold(house: House) -> None:
+    """It may show another year for a moment: an hour more does no harm."""
+    policy = replace(POLICY, erase_at_review=True, hold_period=timedelta(days=30))
+    shift = [timedelta(0)]
+    async with at_work(house, house.room(NOWHERE, bound=False, policy=policy), late=shift) as site:
+        meeting = await site.start_meeting("r1")
+        await site.report_threat("r1")
+        await site.stop_meeting("r1")
+        for leap in (timedelta(days=4000), timedelta(0), timedelta(days=31)):
+            shift[0] = leap
+            await site.tick()
+            assert [m.id for m in site._ledger.meetings if m.held] == [meeting]
+        leapt = site._upkeep._steady._leapt
+        assert leapt is not None
+        site._upkeep._steady._leapt = leapt - 3600  # As an hour later.
+        await site.tick()
+        assert not site._ledger.meetings
