@@ -7,6 +7,8 @@ five to seven wrong ones, for up to half an hour.
 from collections.abc import Callable
 
 CAP_S = 5.0
+# A connection that gave pictures for less ended for a reason that may well come again.
+STEADY_S = 5.0
 _FIRST_S = 0.5
 # Most outages are short (a switch port, a camera's own restart of its stream): for the first two
 # to three seconds the next try is never more than half a second away.
@@ -16,6 +18,27 @@ _REFUSED_S = (2.0, 30.0, 120.0, 300.0)
 REFUSED_CAP_S = 300.0
 # While no meeting runs.
 IDLE_REFUSED_CAP_S = 1800.0
+
+
+class Row:
+    """The failures in a row of one camera.
+
+    One that ends a steady connection is the first. A camera that gives a keyframe and then closes,
+    again and again (two recorders that evict each other, a disk that fails), is not: the brief
+    connections count on. What an outage before such a connection cost in tries is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._failures = self._brief = 0
+
+    def failed(self, lived_s: float, *, pictures: bool) -> int:
+        """Count one more, of a connection that was tried ``lived_s`` ago; how many there are."""
+        if not pictures:
+            self._failures += 1
+        else:
+            self._brief = 1 if lived_s >= STEADY_S else self._brief + 1
+            self._failures = self._brief
+        return self._failures
 
 
 def delay(failures: int, random: Callable[[], float], cap_s: float = CAP_S) -> float:

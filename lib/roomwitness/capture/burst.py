@@ -28,15 +28,14 @@ class Shape(NamedTuple):
     """
 
     header: bytes
-    kind: int
     middle: bytes
     last: bytes
     start: Struct
 
 
-def shape(header: bytes, kind: int, middle: bytes, last: bytes) -> Shape:
+def shape(header: bytes, middle: bytes, last: bytes) -> Shape:
     """The shape of a unit; ``middle`` and ``last`` are of one size."""
-    return Shape(header, kind, middle, last, Struct(f">Q{8 + len(middle)}s"))
+    return Shape(header, middle, last, Struct(f">Q{8 + len(middle)}s"))
 
 
 @runtime_checkable

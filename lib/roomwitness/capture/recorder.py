@@ -200,10 +200,10 @@ class Recorder:
             ageing.cancel()
 
     async def _run(self) -> None:
-        failures, time = 0, asyncio.get_running_loop().time
+        row, time = backoff.Row(), asyncio.get_running_loop().time
         while not self._stop.is_set():
             last, tried, refused = self._status.last_frame, self._source, False
-            patience = self._patience
+            patience, began = self._patience, time()
             try:
                 await self._record()
             except CaptureError as err:
@@ -218,11 +218,12 @@ class Recorder:
             except Exception as err:  # A fault of ours must not end the recording unseen.
                 _LOGGER.error("Unexpected %s while recording", type(err).__name__)  # noqa: TRY400
                 self._failed(StreamProtocolError.key, GapCause.PROTOCOL_ERROR)
-            failures = 1 if self._status.last_frame != last else failures + 1
+            pictures = self._status.last_frame != last
+            failures = row.failed(time() - began, pictures=pictures)
             if failures > MAX_REDIRECTS:
                 self._away = None
             if self._source is tried:  # Another that came meanwhile is tried at once.
-                self._refusals = self._refusals + refused if failures > 1 else int(refused)
+                self._refusals = int(refused) if pictures else self._refusals + refused
                 await self._pause(self._until_next(failures, refused=refused))
         if self._preroll is None:
             self._try_declaring(lambda: self._coverage.finish(self._clock()))

@@ -17,14 +17,14 @@ from datetime import UTC, datetime, timedelta
 import av
 
 from bench import _report
-from roomwitness.capture import Recorder, StreamSource
+from roomwitness.capture import Recorder, StreamSource, backoff
 from tests.camera import Camera, CameraConfig
 from tests.lib.capture.memory import MemorySink
 from tests.peers import gstreamer
 
 PEERS = True
 GOALS = {"gap_p99_s": _report.Goal("<=", 3), "undeclared_gaps": _report.Goal("==", 0)}
-_OUTAGE_S = 1.0
+_OUTAGE_S = 1.0  # Each befalls a steady connection; a camera that flaps is another matter.
 _HOLE_S = 0.5  # Less is a late picture.
 
 type Outage = Callable[[], Awaitable[None]]
@@ -78,7 +78,7 @@ async def _run(source: StreamSource, outage: Outage, count: int) -> tuple[list[f
     for _ in range(count):
         await outage()
         await flowing()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(backoff.STEADY_S + 1)
     recorder.stop()
     await task
     holes = _holes(sink)

@@ -110,8 +110,7 @@ class H264Depacketizer(NalDepacketizer):
                 else:
                     self._gather(fragments, bytes(view[start + 2 : end]))
                     if header & 0x40:
-                        self._fragments = None
-                        self._add(unit, header & 31, fragments)
+                        self._whole(unit, fragments)
             else:
                 self._throw()
         elif kind == _STAP_A:
@@ -134,7 +133,7 @@ def _shape(first: int, header: int) -> Shape | None:
         return None
     kind, same = header & 31, header & 0x3F
     begins = bytes((first & 0xE0 | kind,)) if header & 0x80 else b""
-    return shape(begins, kind, bytes((first, same)), bytes((first, same | 0x40)))
+    return shape(begins, bytes((first, same)), bytes((first, same | 0x40)))
 
 
 def _kind(first: int) -> int:

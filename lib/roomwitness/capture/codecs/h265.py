@@ -124,8 +124,7 @@ class H265Depacketizer(NalDepacketizer):
             else:
                 self._gather(fragments, bytes(view[start + 3 : end]))
                 if header & 0x40:
-                    self._fragments = None
-                    self._add(unit, header & 63, fragments)
+                    self._whole(unit, fragments)
         elif kind == _AP:
             self._aggregate(unit, view, start + 2, end, least=2)
         elif kind < _AP:
@@ -149,7 +148,7 @@ def _shape(first: int, second: int, header: int) -> Shape | None:
     kind = header & 63
     begins = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
     last = bytes((first, second, kind | 0x40))
-    return shape(begins, kind, bytes((first, second, kind)), last)
+    return shape(begins, bytes((first, second, kind)), last)
 
 
 def _packed(view: memoryview, start: int, end: int) -> bytes | None:

@@ -160,6 +160,11 @@ class NalDepacketizer:
         if self._gathered > MAX_UNIT_BYTES or len(fragments) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a NAL unit without end")
 
+    def _whole(self, unit: AccessUnit, fragments: list[bytes]) -> None:
+        """The unit is what its first piece says: in the later ones some cameras write another."""
+        self._fragments = None
+        self._add(unit, self._kind(fragments[0][0]), fragments)
+
     def take(
         self, shape: Shape, pieces: list[bytes], time: int, *, whole: bool, marker: bool
     ) -> None:
@@ -172,8 +177,7 @@ class NalDepacketizer:
         else:
             fragments += pieces
             if whole:
-                self._fragments = None
-                self._add(unit, shape.kind, fragments)
+                self._whole(unit, fragments)
             else:
                 self._gathered += sum(map(len, pieces))
                 self._bound(fragments)
