@@ -5,7 +5,7 @@ the folder of segments is synced once.
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from roomwitness import files
 from .errors import VaultFull, VaultUnwritable, disk_error
 from .index import Index
 from .keys import KeyStore
+from .receipts import Sizes
 from .receipts import sizes as sizes_of
 
 # What is done after the deed; the words stand in receipts (docs/custody.md, "Receipts").
@@ -64,35 +65,32 @@ class Eraser:
         self._segments = segments
         # By meeting and recording: what to search for, until there is a receipt.
         self._sought: dict[str, dict[str, set[bytes]]] = {}
+        # By meeting: whose wraps a store perhaps had, and nobody could see what to search for.
+        self._unseen: dict[str, set[tuple[str, KeyStore]]] = {}
 
     def destroy(
         self, meeting_ids: Sequence[str]
     ) -> dict[str, Erased | VaultFull | VaultUnwritable]:
         """Erase meetings; for each what is gone, or what kept it. May be repeated.
 
-        Keys go first. If they cannot, perhaps for want of room, the segments' going may make it.
+        Keys go first. If they cannot, perhaps for want of room, the segments' going may make it. A
+        store that is in trouble keeps neither the other's keys nor files, and no receipt of a
+        meeting of which it is known to list nothing.
         """
         sizes = {m: sizes_of(self._index, m) for m in meeting_ids}
-        recordings = [r for found in sizes.values() for r in found.recordings]
-        for meeting_id, found in sizes.items():
-            self._seek(meeting_id, found.recordings)
-        keys_failed: VaultUnwritable | None = None
-        try:
-            self._destroy_keys(recordings)
-        except VaultUnwritable as err:
-            keys_failed = err
+        there = self._seek(sizes)
+        kept = self._destroy_keys(there)
         failed = {m: self._unlink(found.recordings) for m, found in sizes.items()}
-        if keys_failed is not None:
-            try:
-                self._destroy_keys(recordings)
-                keys_failed = None
-            except VaultUnwritable as err:
-                keys_failed = err
-        verified = self._verify(meeting_ids)
-        return {
-            m: keys_failed
+        kept = self._destroy_keys({store: there[store] for store in kept})
+        wrong = {
+            m: next((e for s, e in kept.items() if there[s] & set(found.recordings)), None)
             or failed[m]
             or self._still_there(found.recordings)
+            for m, found in sizes.items()
+        }
+        verified = self._verify([m for m in meeting_ids if wrong[m] is None])
+        return {
+            m: wrong[m]
             or (
                 verified
                 if isinstance(verified, VaultUnwritable)
@@ -108,15 +106,26 @@ class Eraser:
 
     def _still_there(self, recording_ids: Sequence[str]) -> VaultUnwritable | None:
         for recording_id in recording_ids:
-            if any(store.get(recording_id) for store in self._stores):
-                return VaultUnwritable("a key is still there")
+            try:
+                if any(store.get(recording_id) for store in self._stores):
+                    return VaultUnwritable("a key is still there")
+            except VaultUnwritable as err:  # Nobody can say that it is gone.
+                return err
             if (self._segments / recording_id).exists():
                 return VaultUnwritable("a recording's folder is still there")
         return None
 
-    def _destroy_keys(self, recording_ids: Sequence[str]) -> None:
-        for store in self._stores:
-            store.destroy(recording_ids)
+    @staticmethod
+    def _destroy_keys(there: Mapping[KeyStore, Set[str]]) -> dict[KeyStore, VaultUnwritable]:
+        """Each store's, whatever becomes of the other; gives what kept one from it."""
+        kept = {}
+        for store, recording_ids in there.items():
+            try:
+                if recording_ids:
+                    store.destroy(recording_ids)
+            except VaultUnwritable as err:
+                kept[store] = err
+        return kept
 
     def _unlink(self, recording_ids: Sequence[str]) -> VaultFull | VaultUnwritable | None:
         try:
@@ -132,25 +141,40 @@ class Eraser:
         """There are receipts: nothing is searched for any more."""
         for meeting_id in meeting_ids:
             self._sought.pop(meeting_id, None)
+            self._unseen.pop(meeting_id, None)
 
-    def _seek(self, meeting_id: str, recording_ids: Sequence[str]) -> None:
-        """Note the ends of the wraps, beside those that an attempt before this one destroyed."""
-        sought = self._sought.setdefault(meeting_id, {})
-        for recording_id in recording_ids:
-            ends = sought.setdefault(recording_id, set())
-            for store in self._stores:
-                wraps = store.get(recording_id)
-                if wraps is not None:
-                    ends.update(needle(file) for file in wraps.files.values())
+    def _seek(self, sizes: Mapping[str, Sizes]) -> dict[KeyStore, set[str]]:
+        """Note the ends of the wraps, beside those that an attempt before this one destroyed.
+
+        Gives by store the recordings of which it has wraps, or does not tell.
+        """
+        there: dict[KeyStore, set[str]] = {store: set() for store in self._stores}
+        for meeting_id, found in sizes.items():
+            sought = self._sought.setdefault(meeting_id, {})
+            unseen = self._unseen.setdefault(meeting_id, set())
+            for recording_id in found.recordings:
+                ends = sought.setdefault(recording_id, set())
+                for store in self._stores:
+                    try:
+                        wraps = store.get(recording_id)
+                    except VaultUnwritable:
+                        there[store].add(recording_id)
+                        unseen.add((recording_id, store))
+                        continue
+                    if wraps is not None:
+                        there[store].add(recording_id)
+                        unseen.discard((recording_id, store))
+                        ends.update(needle(file) for file in wraps.files.values())
+        return there
 
     def _done(self, meeting_id: str, *, searched: bool) -> tuple[str, ...]:
         """The words for what was done.
 
-        Where a kill came between, or a store was lost, wraps were gone before anybody had seen
-        them: then nothing was there to search for, and nobody says that it was.
+        Where a kill came between, or a store was lost or did not tell, wraps may have gone before
+        anybody had seen them: then nothing was there to search for, and nobody says that it was.
         """
         sought = self._sought[meeting_id].values()
-        known = searched and bool(sought) and all(sought)
+        known = searched and bool(sought) and all(sought) and not self._unseen[meeting_id]
         return (KEYS_ABSENT, *((BYTES_SEARCHED,) if known else ()), FILES_ABSENT)
 
     def _verify(self, meeting_ids: Sequence[str]) -> bool | VaultUnwritable:
@@ -166,3 +190,5 @@ class Eraser:
             )
         except VaultUnwritable as err:
             return err
+        except OSError as err:
+            return VaultUnwritable(f"errno {err.errno}")

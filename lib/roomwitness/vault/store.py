@@ -288,7 +288,7 @@ class Vault(Intake):
         The index still lists them until ``receive``, so that this may be repeated.
 
         Raises:
-            VaultUnwritable, StoreError: the index or a key store cannot be read.
+            VaultUnwritable, StoreError: the index cannot be read.
         """
         return self._eraser.destroy(meeting_ids)
 

@@ -67,7 +67,7 @@ class Erasures:
         """Erase what is due; gives the receipts of what is gone.
 
         Raises:
-            VaultUnwritable, StoreError: the stores cannot be read; nothing is lost, try again.
+            VaultUnwritable, StoreError: the index cannot be read; nothing is lost, try again.
             LogUnwritable: keys and files are gone, the receipts wait for room in the log.
         """
         now_wanted = [due for due in wanted if self._ready(due.meeting.id, now)]
