@@ -22,6 +22,7 @@ from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.diagnostics import async_get_config_entry_diagnostics
 from roomwitness.capture import CaptureError
+from roomwitness.errors import WitnessError
 from roomwitness.vault.keys import KeyStore
 from tests.camera import Camera
 
@@ -251,6 +252,11 @@ def test_english_and_swedish_say_the_same_things() -> None:
     assert same == set()
 
 
+def below(error: type[WitnessError]) -> set[type[WitnessError]]:
+    found = set(error.__subclasses__())
+    return found.union(*map(below, found))
+
+
 def test_every_error_and_problem_has_its_words() -> None:
     texts = json.loads((HERE / "translations" / "en.json").read_text())
     code = "".join(
@@ -259,7 +265,7 @@ def test_every_error_and_problem_has_its_words() -> None:
         for path in sorted(folder.rglob("*.py"))
     )
     named = set(re.findall(r'Problem\(\s*(?:key=)?"(\w+)"', code))
-    fail = {error.key for error in CaptureError.__subclasses__()} - {"connection_lost"}
+    fail = {error.key for error in below(CaptureError)} - {"connection_lost"}
     assert len(named) > 10
     assert (named | fail) - texts["issues"].keys() == set()
     unused = {key for key in texts["issues"] if f'"{key}"' not in code}

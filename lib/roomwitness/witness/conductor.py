@@ -12,6 +12,7 @@ from roomwitness.capture import StreamInfo, StreamSource
 from roomwitness.custody import LogUnwritable
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
+from roomwitness.policy.retention import due
 from roomwitness.policy.words import Booking, Meeting
 from roomwitness.recording import RecordingHost
 from roomwitness.recording.process import Starter, in_process
@@ -164,7 +165,10 @@ class Witness(Answers):
         self._rules.open()
         self.keys.open(now)
         self.people.open(now)
-        self._upkeep.keys_lost = self._vault.lost_keys()
+        going = {
+            meeting.id for meeting in due(ledger.meetings, now)
+        }  # Perhaps broken off by a kill.
+        self._upkeep.keys_lost = [m for m in self._vault.lost_keys() if m not in going]
         for meeting_id in self._upkeep.keys_lost:
             meeting = ledger.get(meeting_id)
             held = meeting is not None and meeting.held
