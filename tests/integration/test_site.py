@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import homeassistant
 import pytest
 from homeassistant.components.calendar import CalendarEntity, CalendarEvent
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
@@ -250,6 +251,15 @@ def test_english_and_swedish_say_the_same_things() -> None:
         assert swedish[key].strip()
     same = {k for k in english if english[k] == swedish[k] and len(english[k]) > 20}
     assert same == set()
+
+
+def test_what_is_required_is_pinned_as_home_assistant_pins_it() -> None:
+    constraints = Path(homeassistant.__file__).with_name("package_constraints.txt").read_text()
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", constraints, re.MULTILINE))
+    wanted = json.loads((HERE / "manifest.json").read_text())["requirements"]
+    ours = dict(requirement.split("==") for requirement in wanted)
+    assert ours["av"] == pins["av"], "without it no keyframe could be tried"
+    assert {name: pins.get(name, pin) for name, pin in ours.items()} == ours
 
 
 def below(error: type[WitnessError]) -> set[type[WitnessError]]:
