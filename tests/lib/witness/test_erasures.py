@@ -17,6 +17,7 @@ from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.keys import KeyStore
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
+from tests.lib.conftest import mounted
 from tests.lib.vault.conftest import erase_meeting
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -310,8 +311,7 @@ def test_a_disk_that_turned_read_only(tmp_path: Path) -> None:
     """The real thing: the key goes at once, the files when the disk can be written again."""
     disk = tmp_path / "vault" / "segments"
     disk.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
-    try:
+    with mounted(disk, "8m"):
         desk = Desk(tmp_path)
         due = desk.meeting("m1")
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -323,5 +323,3 @@ def test_a_disk_that_turned_read_only(tmp_path: Path) -> None:
         assert len(desk.erasures.run([due], T + timedelta(seconds=2))) == 1
         assert not list(disk.iterdir())
         desk.close()
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
