@@ -27,13 +27,7 @@ from .cameras import Cameras
 from .changes import Changes
 from .config import RoomConfig, SiteConfig, signer
 from .devices import Devices
-from .errors import (
-    MeetingNotFound,
-    RefusedByDisk,
-    RefusedByQuota,
-    RoomBusy,
-    RoomIdle,
-)
+from .errors import MeetingNotFound, RefusedByDisk, RefusedByQuota, RoomBusy, RoomIdle
 from .foresight import Foresight
 from .ground import Ground
 from .holds import Holds
@@ -42,6 +36,7 @@ from .ledger import Ledger
 from .leftovers import Told
 from .outside import Outside
 from .preflight import Preflight
+from .presses import Presses
 from .rules import Rules
 from .scrub import Scrub
 from .sessions import Sessions
@@ -118,7 +113,8 @@ class Witness(Answers):
         self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
         outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self.refresh)
         self.backups = Backups(vault, ledger, upkeep, clock, self.refresh)
-        self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
+        self._threats = Threats(ledger, upkeep, watches, self._lock, clock, self._room)
+        self.presses = Presses(changes.of, clock)
         super().__init__(
             vault,
             ledger,
@@ -129,7 +125,7 @@ class Witness(Answers):
             upkeep,
             Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
-            Cameras(self.report_threat, lambda: wishes.rooms, changes.of, clock),
+            Cameras(self._threats.report, self.presses, lambda: wishes.rooms, changes.of, clock),
             outside,
             clock,
         )
@@ -165,9 +161,7 @@ class Witness(Answers):
         self._rules.open()
         self.keys.open(now)
         self.people.open(now)
-        going = {
-            meeting.id for meeting in due(ledger.meetings, now)
-        }  # Perhaps broken off by a kill.
+        going = {m.id for m in due(ledger.meetings, now)}  # Perhaps broken off by a kill.
         self._upkeep.keys_lost = [m for m in self._vault.lost_keys() if m not in going]
         for meeting_id in self._upkeep.keys_lost:
             meeting = ledger.get(meeting_id)
@@ -186,6 +180,7 @@ class Witness(Answers):
             await asyncio.gather(self._ticker, return_exceptions=True)
             self._ticker = None
         await self.cameras.stop()
+        await self.presses.stop()
         await self.lamps.stop()
         await self.devices.stop()
         await self._preflight.stop()
@@ -306,15 +301,15 @@ class Witness(Answers):
             await self._upkeep.apply(meeting, events.End(), self._clock(), room)
 
     async def report_threat(self, room_id: str, by: str | None = None) -> str:
-        """Hold the running meeting, or the newest one still in review, as evidence; returns its id.
+        """Hold what it is about (``Threats``), as evidence; returns the meeting's id.
 
-        Where none runs and pre-roll is on, a meeting begins that is held at once and has the
-        seconds before. ``by`` is a pseudonymous id of whoever reports it.
+        ``by`` is a pseudonym. What the disk refuses is tried again (``Presses``).
 
         Raises:
             RoomNotFound, RoomIdle, LegalFileIncomplete.
         """
-        return await self._threats.report(self._room(room_id), by)
+        report = partial(self._threats.report, room_id, by, self._clock())
+        return await self.presses.report(report, room_id)
 
     async def hand_over(self, meeting_id: str, by: str | None = None) -> None:
         """Note that evidence was handed to the police; it stays held until released.

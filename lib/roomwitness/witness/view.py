@@ -13,6 +13,7 @@ from roomwitness.vault import Receipt
 from .status import Checked, Problem, RoomStatus
 
 _OVERDUE_GRACE = timedelta(seconds=60)
+_REPORTABLE = KEPT | {MeetingState.REVIEW}
 _SHOWN_FIRST = (RUNNING, {MeetingState.PREFLIGHT}, {MeetingState.REVIEW}, {MeetingState.PLANNED})
 
 
@@ -21,10 +22,11 @@ def current(meetings: Iterable[Meeting]) -> Meeting | None:
     return next((m for m in meetings if m.state in RUNNING), None)
 
 
-def newest_in_review(meetings: Iterable[Meeting], now: datetime) -> Meeting | None:
-    """The meeting that ended last and can still be reported."""
-    review = [m for m in meetings if m.state is MeetingState.REVIEW and can_be_held(m, now)]
-    return max(review, key=lambda m: m.ended or m.planned_start, default=None)
+def newest_ended(meetings: Iterable[Meeting], now: datetime) -> Meeting | None:
+    """The meeting that ended last and can still be reported; one that is not held before others."""
+    found = [m for m in meetings if m.state in _REPORTABLE and can_be_held(m, now)]
+    review = MeetingState.REVIEW
+    return max(found, key=lambda m: (m.state is review, m.ended or m.planned_start), default=None)
 
 
 def overdue(
