@@ -18,6 +18,7 @@ MODE_SEALED: Final = "sealed"
 # The site's options.
 CONF_TWO_PEOPLE: Final = "two_people"
 CONF_ERASE_AT_REVIEW: Final = "erase_at_review"
+CONF_DECIDERS: Final = "deciders"
 CONF_WITNESSES: Final = "witnesses"
 CONF_WITNESS_FOR: Final = "witness_for"
 CONF_TSA_URL: Final = "tsa_url"

@@ -1,6 +1,7 @@
 """One site at work: the conductor, and what ties it to Home Assistant."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from .bookings import Bookings
 from .const import (
     CONF_AREA,
     CONF_CUSTODIANS,
+    CONF_DECIDERS,
     CONF_MODE,
     CONF_ORIGIN,
     CONF_STREAM_URL,
@@ -165,6 +167,8 @@ class Site:
         self._bookings.async_rooms_changed()
         self._lamps.async_rooms_changed()
         self._async_show_issues()
+        with suppress(WitnessError):  # Asked again before it counts (people.py).
+            await self.witness.people.set_deciders(self.entry.options.get(CONF_DECIDERS, ()))
 
     @callback
     def async_on_room(self, add: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from homeassistant.components.repairs import repairs_flow_manager
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
@@ -106,5 +106,6 @@ async def test_who_may_not_control_everything_decides_nothing(
     hass: HomeAssistant, orphan: str
 ) -> None:
     guest = MockUser(name="guest", groups=[]).add_to_hass(hass)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(ServiceValidationError) as caught:
         await decide(hass, orphan, "hand_over", Context(user_id=guest.id))
+    assert caught.value.translation_key == "not_a_decider"
