@@ -12,6 +12,8 @@ CONF_VAULT: Final = "vault"
 CONF_ORIGIN: Final = "origin"
 CONF_CUSTODIANS: Final = "custodians"
 CONF_MODE: Final = "mode"
+# What was chosen when a site's kept keys were taken up, until they follow it.
+CONF_CHOSEN_MODE: Final = "chosen_mode"
 MODE_ASSISTED: Final = "assisted"
 MODE_SEALED: Final = "sealed"
 

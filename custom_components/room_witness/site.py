@@ -23,6 +23,7 @@ from . import issues, outside, paths
 from .bookings import Bookings
 from .const import (
     CONF_AREA,
+    CONF_CHOSEN_MODE,
     CONF_CUSTODIANS,
     CONF_DECIDERS,
     CONF_MODE,
@@ -110,6 +111,7 @@ class Site:
         )
         try:
             await self.witness.start()
+            await self._async_choose_mode()
         except WitnessError as err:
             issues.async_set(self.hass, err.key, active=True)
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
@@ -126,10 +128,26 @@ class Site:
             self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
         )
 
+    async def _async_choose_mode(self) -> None:
+        """Keys that were here before follow what was chosen when the site was added again.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: the site is stopped; nothing is recorded in
+                the other mode meanwhile.
+        """
+        if (mode := self.entry.data.get(CONF_CHOSEN_MODE)) is None:
+            return
+        try:
+            await self.witness.keys.set_sealed(mode == MODE_SEALED)
+        except WitnessError:
+            await self.witness.stop()
+            raise
+
     @callback
     def async_show_keys(self) -> None:
         """Let the entry say what is no secret of the keys, should the key file be lost."""
         data = {**self.entry.data, **entry_keys(self.witness.keys.stored)}
+        data.pop(CONF_CHOSEN_MODE, None)  # They follow it.
         if data != self.entry.data:
             self.hass.config_entries.async_update_entry(self.entry, data=data)
 
