@@ -18,8 +18,9 @@ def taken(form: Form, sent: list[bytes], *, bursts: bool) -> Taken:
 
 
 def large(unit: Unit) -> Unit:
-    """The same with its slices made long enough for many pieces."""
-    return Unit("video", unit.time, (*unit.nals[:-1], unit.nals[-1] + b"\x55" * 3000), unit.key)
+    """The same with its units made long enough for many pieces each."""
+    nals = tuple(nal + b"\x55" * 3000 for nal in unit.nals)
+    return Unit("video", unit.time, nals, unit.key)
 
 
 @pytest.mark.parametrize("form", FILMS)
