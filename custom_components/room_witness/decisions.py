@@ -21,6 +21,7 @@ from roomwitness.witness import Witness
 
 from .const import DOMAIN
 from .errors import translated
+from .labels import labelled
 from .people import async_may_decide, pseudonym
 from .services import ATTR_HOLD_ID, ATTR_MEETING_ID, ATTR_REASON, ATTR_REVIEW_DATE, REASON
 from .site import async_site
@@ -96,10 +97,11 @@ def async_setup_decisions(hass: HomeAssistant) -> None:
         meeting, hold_id = given[ATTR_MEETING_ID], given.get(ATTR_HOLD_ID)
         decision = given[ATTR_DECISION]
         if missing := [name for name in _NEEDS[decision] if name not in given]:
+            key, fields = "decision_incomplete", {"fields": ", ".join(missing)}
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
-                translation_key="decision_incomplete",
-                translation_placeholders={"fields": ", ".join(missing)},
+                translation_key=key,
+                translation_placeholders=labelled(hass, key, fields),
             )
         with translated():
             if decision == "extend":

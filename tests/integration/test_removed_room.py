@@ -62,7 +62,7 @@ async def test_it_is_told_listed_and_decided_by_an_action(
 
     with pytest.raises(ServiceValidationError) as caught:
         await decide(hass, orphan, "extend", reason="Appeal 7")
-    assert caught.value.translation_placeholders == {"fields": "review_date"}
+    assert caught.value.translation_placeholders == {"fields": "Review date"}
     date = dt_util.now() + timedelta(days=90)
     done = await decide(hass, orphan, "extend", review_date=date, reason="Appeal 7")
     assert done["review_date"] == dt_util.as_utc(date).isoformat()

@@ -200,8 +200,8 @@ async def test_rooms_come_and_go_without_interrupting_others(
     assert hass.states.get(STATE).attributes["meeting_id"] == meeting  # type: ignore[union-attr]
     issues = ir.async_get(hass).issues
     issue = issues[DOMAIN, "legal_file_incomplete_room2"]
-    assert issue.translation_placeholders == {"fields": "purpose", "room": "Room 14"}
-    with pytest.raises(ServiceValidationError, match="legal file is incomplete: purpose"):
+    assert issue.translation_placeholders == {"fields": "Purpose", "room": "Room 14"}
+    with pytest.raises(ServiceValidationError, match="legal file is incomplete: Purpose"):
         await hass.services.async_call(
             DOMAIN, "start", {"entity_id": "switch.room_14_meeting"}, blocking=True
         )
