@@ -25,6 +25,7 @@ from homeassistant.helpers.selector import (
 )
 
 from roomwitness.capture.preroll import MAX_SECONDS
+from roomwitness.policy.holds import SHORTEST_PERIOD
 
 from .const import (
     CONF_AREA,
@@ -35,6 +36,7 @@ from .const import (
     CONF_LAMP,
     CONF_LAMP_RELAY,
     CONF_LEAD,
+    CONF_MANUAL_LENGTH,
     CONF_PRE_ROLL,
     CONF_PREFLIGHT_LEAD,
     CONF_QUOTA,
@@ -48,6 +50,7 @@ _DURATION = DurationSelector(DurationSelectorConfig(enable_day=True))
 _TIMES = {
     CONF_LEAD: {"minutes": 0},
     CONF_LAG: {"minutes": 0},
+    CONF_MANUAL_LENGTH: {"hours": 3},
     CONF_REVIEW_WINDOW: {"hours": 1},
     CONF_HOLD_PERIOD: {"days": 30},
     CONF_PREFLIGHT_LEAD: {"minutes": 10},
@@ -73,6 +76,10 @@ _PRE_ROLL = NumberSelector(
 )
 # More than 72 hours needs a fuller reason than a form can ask for (EDPB guidelines 3/2019).
 _LONGEST_REVIEW = timedelta(hours=72)
+# More is a number in the wrong field: 15 hours where 15 minutes were meant.
+_LONGEST_AROUND = timedelta(hours=2)
+# The calendar blueprint puts the end off every 10 minutes.
+_SHORTEST_MANUAL, _LONGEST_MANUAL = timedelta(minutes=30), timedelta(hours=12)
 
 
 class RoomFlow(ConfigSubentryFlow):
@@ -132,6 +139,12 @@ class RoomFlow(ConfigSubentryFlow):
             errors["base"] = "negative_time"
         elif times[CONF_REVIEW_WINDOW] > _LONGEST_REVIEW:
             errors["base"] = "review_window_too_long"
+        elif times[CONF_HOLD_PERIOD] < SHORTEST_PERIOD:
+            errors["base"] = "hold_period_too_short"
+        elif max(times[CONF_LEAD], times[CONF_LAG]) > _LONGEST_AROUND:
+            errors["base"] = "around_booking_too_long"
+        elif not _SHORTEST_MANUAL <= times[CONF_MANUAL_LENGTH] <= _LONGEST_MANUAL:
+            errors["base"] = "manual_length_out_of_range"
         return errors
 
 

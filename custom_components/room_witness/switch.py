@@ -10,6 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
+from roomwitness.policy.errors import TransitionNotAllowed
 from roomwitness.policy.words import RUNNING, HoldKind
 from roomwitness.witness.errors import RoomBusy, RoomIdle
 
@@ -51,10 +52,13 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        """Start a meeting, unless one runs."""
+        """Start a meeting, or let one that was started by hand go on for as long again."""
         async with self.acting():
-            with suppress(RoomBusy):
+            try:
                 await self.site.witness.start_meeting(self.room_id)
+            except RoomBusy:
+                with suppress(RoomIdle, TransitionNotAllowed):  # Its booking says when it ends.
+                    await self.site.witness.go_on(self.room_id)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:

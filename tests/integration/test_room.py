@@ -16,12 +16,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.custody import verify_log
+from roomwitness.policy.words import Meeting
 from tests.camera import Camera
 
 from .conftest import (
     CALENDAR,
     LAMP,
     LEGAL_FILE,
+    TIMES,
     MakeSite,
     camera_subentry,
     room_subentry,
@@ -184,6 +186,30 @@ async def test_actions_answer_and_refuse_by_name(
     assert caught.value.translation_key == "meeting_ambiguous"
     await call(hass, "release", reason="this one", meeting_id=meeting)
     assert state(hass, "sensor.room_12_evidence_held") == "1"
+
+
+async def test_the_switch_lets_a_meeting_that_was_started_by_hand_go_on(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    times = {**TIMES, "manual_length": {"hours": 1}}
+    entry = await make_site(camera_subentry(camera), room_subentry(times=times, calendar=CALENDAR))
+
+    async def switched_on() -> Meeting:
+        await hass.services.async_call("switch", "turn_on", {"entity_id": SWITCH}, blocking=True)
+        (meeting,) = entry.runtime_data.witness.meetings("room1")
+        assert meeting.planned_end is not None
+        return meeting
+
+    first, again = await switched_on(), await switched_on()
+    assert first.id == again.id
+    assert again.planned_end > first.planned_end == first.planned_start + timedelta(hours=1)
+    await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    await until(hass, lambda: state(hass, STATE) == "idle")
+    await book(hass, -2, 600)
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    booked = await switched_on()
+    assert booked.origin == "booking"
+    assert await switched_on() == booked
 
 
 async def test_rooms_come_and_go_without_interrupting_others(

@@ -23,11 +23,12 @@ from roomwitness.vault.usage import room_bytes
 from . import problems
 from .answers import Answers
 from .backups import Backups
+from .byhand import ByHand
 from .cameras import Cameras
 from .changes import Changes
 from .config import RoomConfig, SiteConfig, signer
 from .devices import Devices
-from .errors import MeetingNotFound, RefusedByDisk, RefusedByQuota, RoomBusy, RoomIdle
+from .errors import MeetingNotFound
 from .foresight import Foresight
 from .ground import Ground
 from .holds import Holds
@@ -40,12 +41,12 @@ from .presses import Presses
 from .rules import Rules
 from .scrub import Scrub
 from .sessions import Sessions
-from .space import Space, sizes
+from .space import Space
 from .status import Problem
 from .threats import Threats
 from .tries import Tries
-from .upkeep import Upkeep, new_id
-from .view import current, next_length
+from .upkeep import Upkeep
+from .view import next_length
 from .watches import Watches
 from .wishes import Wishes
 from .witnessing import Witnessing
@@ -114,6 +115,7 @@ class Witness(Answers):
         outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self.refresh)
         self.backups = Backups(vault, ledger, upkeep, clock, self.refresh)
         self._threats = Threats(ledger, upkeep, watches, self._lock, clock, self._room)
+        self._by_hand = ByHand(ledger, upkeep, self._lock, lambda: self._clock())
         self.presses = Presses(changes.of, clock)
         super().__init__(
             vault,
@@ -252,22 +254,16 @@ class Witness(Answers):
         Raises:
             RoomNotFound, RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
         """
-        room = self._room(room_id)
-        room.legal_file.require()
-        async with self._lock:
-            now = self._clock()
-            if current(self._ledger.of_room(room_id)) is not None:
-                raise RoomBusy
-            await self._require_space(room, now)
-            meeting = Meeting(
-                id=new_id(),
-                room_id=room_id,
-                origin="manual",
-                planned_start=now,
-            )
-            meeting = await self._upkeep.run(self._ledger.create, meeting, now)
-            await self._upkeep.apply(meeting, events.Start(), now, room)
-            return meeting.id
+        return await self._by_hand.start(self._room(room_id))
+
+    async def go_on(self, room_id: str) -> None:
+        """Put the end of a meeting that was started by hand off to the room's length from now.
+
+        Raises:
+            RoomNotFound, RoomIdle.
+            TransitionNotAllowed: it is from a booking.
+        """
+        await self._by_hand.go_on(self._room(room_id))
 
     async def preflight(self, room_id: str) -> tuple[Problem, ...]:
         """Check the room now, for its next booking or an hour; nothing found is good.
@@ -293,12 +289,7 @@ class Witness(Answers):
         Raises:
             RoomNotFound, RoomIdle.
         """
-        room = self._room(room_id)
-        async with self._lock:
-            meeting = current(self._ledger.of_room(room_id))
-            if meeting is None:
-                raise RoomIdle
-            await self._upkeep.apply(meeting, events.End(), self._clock(), room)
+        await self._by_hand.stop(self._room(room_id))
 
     async def report_threat(self, room_id: str, by: str | None = None) -> str:
         """Hold what it is about (``Threats``), as evidence; returns the meeting's id.
@@ -372,14 +363,6 @@ class Witness(Answers):
         if meeting is None:
             raise MeetingNotFound
         return meeting, self._wishes.of(meeting.room_id)
-
-    async def _require_space(self, room: RoomConfig, now: datetime) -> None:
-        upkeep = self._upkeep
-        short = await upkeep.run(upkeep.space.refusal, room, None, upkeep.running, now)
-        if short is not None:
-            upkeep.space.forget(room.id)  # Whoever asked is told; nothing waits.
-            refused = RefusedByDisk if short.of == "disk" else RefusedByQuota
-            raise refused(**sizes(short))
 
     def _recorder_lost(self) -> None:
         """The recording process died: what it recorded goes on in another one, without waiting."""

@@ -198,6 +198,10 @@ class Upkeep:
                     await self.apply(meeting, events.Cancel(), now, room)
             if meeting.state not in RUNNING:
                 continue
+            if meeting.planned_end is None:  # One that an earlier version began by hand.
+                until = (meeting.started or now) + room.policy.manual_length
+                with tries:
+                    meeting = await self.apply(meeting, events.GoOn(until), now, room)
             gone = self._wishes.known and meeting.room_id not in self._wishes.rooms
             over = meeting.planned_end is not None and meeting.planned_end <= now
             if over or gone:
