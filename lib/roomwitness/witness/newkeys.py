@@ -76,6 +76,7 @@ def _continue_log(vault: Vault, folder: Path, fresh: StoredKeys, now: datetime) 
         aside = folder.with_name(f"{folder.name}.lost-key-{now:%Y%m%dT%H%M%S.%fZ}")
         folder.rename(aside)
         fields["kept_as"] = aside.name
+    vault.index.save_meetings([], 0)  # It is another log, and no older one.
     ledger = Ledger(vault, folder, signer(fresh), fresh.origin)
     ledger.open(now)
     try:
