@@ -86,7 +86,6 @@ def room_status(
         meeting_id=meeting.id if meeting else None,
         recording=meeting is not None and meeting.state is MeetingState.RECORDING,
         next_booking=ahead.start if ahead else None,
-        next_booking_end=ahead.end if ahead else None,
         evidence_held=sum(m.held for m in meetings),
         next_erasure=retention.next_erasure(meetings),
         overdue=len(overdue(meetings, now, windows)),
