@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from homeassistant.core import async_get_hass
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from roomwitness.errors import WitnessError
@@ -30,10 +29,10 @@ from roomwitness.witness.errors import (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
+    RoomWithoutCamera,
 )
 
 from .const import DOMAIN
-from .labels import labelled
 
 _ASKED_WRONGLY = (
     KeysDestroyed,
@@ -54,6 +53,7 @@ _ASKED_WRONGLY = (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
+    RoomWithoutCamera,
     TransitionNotAllowed,
     TwoPeopleNeeded,
 )
@@ -74,5 +74,5 @@ def translated() -> Iterator[None]:
         raise kind(
             translation_domain=DOMAIN,
             translation_key=err.key,
-            translation_placeholders=labelled(async_get_hass(), err.key, err.placeholders),
+            translation_placeholders=err.placeholders,
         ) from err

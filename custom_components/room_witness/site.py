@@ -1,7 +1,6 @@
 """One site at work: the conductor, and what ties it to Home Assistant."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -23,9 +22,7 @@ from . import issues, outside, paths
 from .bookings import Bookings
 from .const import (
     CONF_AREA,
-    CONF_CHOSEN_MODE,
     CONF_CUSTODIANS,
-    CONF_DECIDERS,
     CONF_MODE,
     CONF_ORIGIN,
     CONF_STREAM_URL,
@@ -111,7 +108,6 @@ class Site:
         )
         try:
             await self.witness.start()
-            await self._async_choose_mode()
         except WitnessError as err:
             issues.async_set(self.hass, err.key, active=True)
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
@@ -128,26 +124,10 @@ class Site:
             self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
         )
 
-    async def _async_choose_mode(self) -> None:
-        """Keys that were here before follow what was chosen when the site was added again.
-
-        Raises:
-            LogUnwritable, VaultUnwritable, VaultFull: the site is stopped; nothing is recorded in
-                the other mode meanwhile.
-        """
-        if (mode := self.entry.data.get(CONF_CHOSEN_MODE)) is None:
-            return
-        try:
-            await self.witness.keys.set_sealed(mode == MODE_SEALED)
-        except WitnessError:
-            await self.witness.stop()
-            raise
-
     @callback
     def async_show_keys(self) -> None:
         """Let the entry say what is no secret of the keys, should the key file be lost."""
         data = {**self.entry.data, **entry_keys(self.witness.keys.stored)}
-        data.pop(CONF_CHOSEN_MODE, None)  # They follow it.
         if data != self.entry.data:
             self.hass.config_entries.async_update_entry(self.entry, data=data)
 
@@ -185,8 +165,6 @@ class Site:
         self._bookings.async_rooms_changed()
         self._lamps.async_rooms_changed()
         self._async_show_issues()
-        with suppress(WitnessError):  # Asked again before it counts (people.py).
-            await self.witness.people.set_deciders(self.entry.options.get(CONF_DECIDERS, ()))
 
     @callback
     def async_on_room(self, add: Callable[[str], None]) -> None:
@@ -231,6 +209,11 @@ class Site:
     def rooms(self) -> frozenset[str]:
         """Ids of the rooms there are."""
         return frozenset(self._rooms)
+
+    @callback
+    def async_renamed(self, old: str, new: str) -> None:
+        """An entity has another id; the rooms will be told next."""
+        self._lamps.async_renamed(old, new)
 
     @callback
     def _async_changed(self, room_id: str) -> None:
@@ -289,14 +272,16 @@ class Site:
                 model=subentry.data.get("model"),
             )
         for subentry in room_subentries(self.entry).values():
+            identifier = (DOMAIN, subentry.subentry_id)
+            known = registry.async_get_device_by_identifier(identifier, self.entry.entry_id)
             device = registry.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
                 config_subentry_id=subentry.subentry_id,
-                identifiers={(DOMAIN, subentry.subentry_id)},
+                identifiers={identifier},
                 name=subentry.title,
                 model="Room",
                 entry_type=dr.DeviceEntryType.SERVICE,
             )
             area = subentry.data.get(CONF_AREA)
-            if area is not None and device.area_id is None:
+            if area is not None and known is None:  # From then on the device's area counts.
                 registry.async_update_device(device.id, area_id=area)

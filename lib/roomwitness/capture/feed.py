@@ -65,14 +65,12 @@ class Feed:
         Raises:
             WitnessError: the sink failed; the connection ends.
         """
-        self._to, stream = segmenter, self._stream
-        tracks = stream.video_track, stream.audio_track, stream.metadata_track
-        now = (0 if track is None else track.lost for track in tracks)
-        segmenter.forgive(*(now if before is None else before.lost))
+        self._to = segmenter
         try:
             for play in before.items if before is not None else ():
                 self._guard(lambda play=play: play(segmenter))  # type: ignore[misc]
-            segmenter.beside(stream.audio_track, stream.metadata_track)
+            stream = self._stream
+            segmenter.beside(stream.audio_track, stream.metadata_track, anew=before is None)
         except WitnessError as err:
             self._stream.fail(err)
             raise

@@ -7,7 +7,6 @@ reached it by, and it cannot send us elsewhere.
 
 import asyncio
 import contextlib
-import errno
 import secrets
 import traceback
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from roomwitness.auth import Authorizer, choose
 
 from . import names, soap, xml
 from .clock import DeviceTime, Offset, narrow, offset, parse_time
-from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifHungUp, OnvifUnreachable
+from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifUnreachable
 from .source import OnvifSource
 
 _MAX_ANSWER = 1 << 20
@@ -234,14 +233,7 @@ class Connection:
                 return response, self.raw
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as err:
             _let_go(err)
-            raise (OnvifHungUp if _hung_up(err) else OnvifUnreachable)(type(err).__name__) from None
-
-
-def _hung_up(err: Exception) -> bool:
-    """Whether there was a connection that the device closed, or reset."""
-    if isinstance(err, aiohttp.ServerDisconnectedError):
-        return True
-    return isinstance(err, aiohttp.ClientOSError) and err.errno == errno.ECONNRESET
+            raise OnvifUnreachable(type(err).__name__) from None
 
 
 def _let_go(err: BaseException | None) -> None:

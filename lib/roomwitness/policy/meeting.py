@@ -14,7 +14,6 @@ from .holds import (
     check_release,
     extend,
     lapsed,
-    period,
     with_hold,
     withdraw_release,
 )
@@ -56,13 +55,6 @@ class Rebook:
 
     start: datetime
     end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GoOn:
-    """It is to go on until then: of a meeting without a booking, whose end only staff know."""
-
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +112,6 @@ type Event = (
     | Resume
     | End
     | Rebook
-    | GoOn
     | Cancel
     | ReportThreat
     | PlaceHold
@@ -132,19 +123,6 @@ type Event = (
     | HandOver
     | Erase
 )
-
-
-def by_hand(meeting_id: str, room_id: str, now: datetime, policy: RoomPolicy) -> Meeting:
-    """A meeting that somebody starts now. It has an end, so that a forgotten one does not record
-    every later visitor, and hold off every booking, for ever.
-    """
-    return Meeting(
-        id=meeting_id,
-        room_id=room_id,
-        origin="manual",
-        planned_start=now,
-        planned_end=now + policy.manual_length,
-    )
 
 
 def advance(meeting: Meeting, event: Event, now: datetime, policy: RoomPolicy) -> Meeting:
@@ -198,14 +176,6 @@ def _rebook(meeting: Meeting, event: Rebook, _now: datetime, _p: RoomPolicy) -> 
     return replace(meeting, planned_start=event.start, planned_end=event.end)
 
 
-def _go_on(meeting: Meeting, event: GoOn, _now: datetime, _p: RoomPolicy) -> Meeting:
-    _need(meeting, RUNNING)
-    if meeting.booking_key is not None:
-        raise TransitionNotAllowed(state=meeting.state)
-    end = meeting.planned_end  # It is never brought forward: that is what ending it is for.
-    return replace(meeting, planned_end=max(event.until, end) if end else event.until)
-
-
 def _cancel(meeting: Meeting, _: Cancel, now: datetime, _p: RoomPolicy) -> Meeting:
     _need(meeting, AHEAD)
     if meeting.held:
@@ -219,7 +189,7 @@ def _threat(meeting: Meeting, event: ReportThreat, now: datetime, policy: RoomPo
         kind=HoldKind.THREAT,
         reason="",
         created=now,
-        review_date=now + period(policy),
+        review_date=now + policy.hold_period,
         placed_by=event.by,
     )
     return _place(meeting, PlaceHold(hold), now, policy)
@@ -281,7 +251,6 @@ _RULES: dict[type, object] = {
     Resume: _resume,
     End: _end,
     Rebook: _rebook,
-    GoOn: _go_on,
     Cancel: _cancel,
     ReportThreat: _threat,
     PlaceHold: _place,
