@@ -11,9 +11,10 @@ import pytest
 from roomwitness.custody import encode_entry, verify_log
 from roomwitness.vault import Vault
 from roomwitness.witness.backups import Backups
+from roomwitness.witness.erasures import Erasures
 from roomwitness.witness.ledger import Ledger
 
-from .house import House
+from .house import ORIGIN, House
 from .test_bound import T, ledger_of
 
 FILES = ("log.jsonl", "checkpoint", "log.vkey", "log.state", "log.tree", "checkpoints")
@@ -33,7 +34,8 @@ def backups_of(vault: Vault, ledger: Ledger) -> Backups:
     async def at_once(work: Callable[[datetime], None], now: datetime) -> None:
         work(now)
 
-    return Backups(vault, ledger, SimpleNamespace(run=at_once), lambda: T, lambda: None)  # type: ignore[arg-type]
+    upkeep = SimpleNamespace(run=at_once, erasures=Erasures(vault, ledger, ORIGIN))
+    return Backups(vault, ledger, upkeep, lambda: T, lambda: None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("first", FILES)
