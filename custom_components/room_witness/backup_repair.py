@@ -7,8 +7,6 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlowResul
 from .const import DOMAIN
 from .errors import translated
 
-ISSUE = "backups_carry_keys"
-
 
 class BackupsGoneFlow(ConfirmRepairFlow):
     """Somebody answers for it that the backups are destroyed; the custody log keeps that.

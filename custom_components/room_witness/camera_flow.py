@@ -9,9 +9,6 @@ from homeassistant.config_entries import ConfigEntryState, SubentryFlowResult
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -42,18 +39,14 @@ from .discovery import async_look
 from .rooms import camera_subentries, onvif_source, stream_source
 from .signals_flow import SignalsStep
 from .site import WitnessConfigEntry
-from .transport_flow import CONNECTION, CertificateSteps, shown_transport
+from .transport_flow import CONNECTION, PORT, CertificateSteps, shown_transport
 
 CONF_FOUND = "found"
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
-_PORT = vol.All(
-    NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
-    vol.Coerce(int),
-)
 _ONVIF = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=80): _PORT,
+        vol.Required(CONF_PORT, default=80): PORT,
         vol.Optional(CONF_USERNAME): TextSelector(),
         vol.Optional(CONF_PASSWORD): _PASSWORD,
         **CONNECTION,

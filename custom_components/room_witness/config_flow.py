@@ -21,6 +21,7 @@ from roomwitness.witness import Custodian, StoredKeys
 from . import paths
 from .camera_flow import CameraFlow
 from .const import (
+    CONF_CHOSEN_MODE,
     CONF_MODE,
     CONF_VAULT,
     DOMAIN,
@@ -72,10 +73,12 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
                 self._vault = user_input[CONF_VAULT]
                 self._sealed = user_input[CONF_MODE] == MODE_SEALED
                 return await self._async_step_keys()
+        kept = await self._async_stored()  # What they are is suggested, not what others are.
+        mode = MODE_SEALED if kept is not None and kept.sealed else MODE_ASSISTED
         schema = vol.Schema(
             {
                 vol.Required(CONF_VAULT, default=paths.default_vault(self.hass)): TextSelector(),
-                vol.Required(CONF_MODE, default=MODE_ASSISTED): MODES,
+                vol.Required(CONF_MODE, default=mode): MODES,
             }
         )
         return self.async_show_form(
@@ -105,13 +108,14 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
     async def async_step_known_site(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Go on with the keys that are here."""
+        """Go on with the keys that are here; if they are in another mode than chosen, say so."""
         stored = await self._async_stored()
         if stored is None:
             return self.async_abort(reason="site_keys_missing")
         if user_input is None:
+            mode = MODE_SEALED if self._sealed else MODE_ASSISTED
             return self.async_show_form(
-                step_id="known_site",
+                step_id="known_site" if self._follow(stored) else f"known_site_{mode}",
                 data_schema=vol.Schema({}),
                 description_placeholders={
                     "recipients": ", ".join(
@@ -120,6 +124,13 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
                 },
             )
         return self._async_create(stored)
+
+    # The titles differ, what they do does not.
+    async_step_known_site_sealed = async_step_known_site_assisted = async_step_known_site
+
+    def _follow(self, stored: StoredKeys) -> bool:
+        """Whether the keys are in the mode that was chosen."""
+        return stored.sealed is self._sealed
 
     @override
     async def _async_take(self, custodian: Custodian) -> ConfigFlowResult:
@@ -133,7 +144,7 @@ class RoomWitnessConfigFlow(KeysFlow, domain=DOMAIN):
 
     @callback
     def _async_create(self, stored: StoredKeys) -> ConfigFlowResult:
-        return self.async_create_entry(
-            title="Room Witness",
-            data={CONF_VAULT: self._vault, **entry_keys(stored)},
-        )
+        data = {CONF_VAULT: self._vault, **entry_keys(stored)}
+        if not self._follow(stored):  # The site changes it, and logs it, when it starts.
+            data[CONF_CHOSEN_MODE] = MODE_SEALED if self._sealed else MODE_ASSISTED
+        return self.async_create_entry(title="Room Witness", data=data)

@@ -10,6 +10,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util import dt as dt_util
 
 from roomwitness.errors import WitnessError
+from roomwitness.vault.copies import Listed, Listing
 
 if TYPE_CHECKING:
     from homeassistant.components.backup.manager import ManagerStateEvent
@@ -39,15 +40,22 @@ class BackupList:
             return
 
         async def look(_now: object = None) -> None:
+            # An agent that is not loaded is not asked, and gives no error: we look who is there.
+            agents = frozenset(manager.backup_agents)
+            idle = manager.state is BackupManagerState.IDLE
             found, errors = await manager.async_get_backups()
-            taken = {
-                name: time
-                for name, backup in found.items()
-                if backup.homeassistant_included
-                and (time := dt_util.parse_datetime(backup.date)) is not None
-            }
+            listing = Listing(
+                found={
+                    name: Listed(time, frozenset(backup.agents))
+                    for name, backup in found.items()
+                    if backup.homeassistant_included
+                    and (time := dt_util.parse_datetime(backup.date)) is not None
+                },
+                answered=agents - errors.keys(),
+                settled=idle and not errors,
+            )
             with suppress(WitnessError):  # The conductor's next change says what is wrong.
-                await self._site.witness.backups.are(taken, complete=not errors)
+                await self._site.witness.backups.are(listing)
 
         @callback
         def event(event: ManagerStateEvent) -> None:

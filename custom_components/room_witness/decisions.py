@@ -6,7 +6,6 @@ The latter also reaches evidence whose room is removed, which no entity shows an
 from datetime import datetime
 
 import probatio as vol
-from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -14,7 +13,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
@@ -22,7 +21,8 @@ from roomwitness.witness import Witness
 
 from .const import DOMAIN
 from .errors import translated
-from .people import pseudonym
+from .labels import labelled
+from .people import async_may_decide, pseudonym
 from .services import ATTR_HOLD_ID, ATTR_MEETING_ID, ATTR_REASON, ATTR_REVIEW_DATE, REASON
 from .site import async_site
 
@@ -89,17 +89,19 @@ def async_setup_decisions(hass: HomeAssistant) -> None:
     """Register the action that names the meeting."""
 
     async def decide(call: ServiceCall) -> ServiceResponse:
-        """Whoever calls it must be allowed to control every entity, as no entity is asked."""
-        await _allowed(hass, call)
-        witness = async_site(hass).witness
+        """All of them are for those who may end a hold: no entity is asked what one controls."""
+        site = async_site(hass)
+        await async_may_decide(site, call.context)
+        witness = site.witness
         by, given = pseudonym(witness, call.context), call.data
         meeting, hold_id = given[ATTR_MEETING_ID], given.get(ATTR_HOLD_ID)
         decision = given[ATTR_DECISION]
         if missing := [name for name in _NEEDS[decision] if name not in given]:
+            key, fields = "decision_incomplete", {"fields": ", ".join(missing)}
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
-                translation_key="decision_incomplete",
-                translation_placeholders={"fields": ", ".join(missing)},
+                translation_key=key,
+                translation_placeholders=labelled(hass, key, fields),
             )
         with translated():
             if decision == "extend":
@@ -117,11 +119,3 @@ def async_setup_decisions(hass: HomeAssistant) -> None:
     hass.services.async_register(
         DOMAIN, "decide", decide, _DECIDE, supports_response=SupportsResponse.OPTIONAL
     )
-
-
-async def _allowed(hass: HomeAssistant, call: ServiceCall) -> None:
-    if call.context.user_id is None:
-        return
-    user = await hass.auth.async_get_user(call.context.user_id)
-    if user is None or not user.permissions.access_all_entities(POLICY_CONTROL):
-        raise Unauthorized(context=call.context)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from homeassistant.core import async_get_hass
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from roomwitness.errors import WitnessError
@@ -29,10 +30,10 @@ from roomwitness.witness.errors import (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
-    RoomWithoutCamera,
 )
 
 from .const import DOMAIN
+from .labels import labelled
 
 _ASKED_WRONGLY = (
     KeysDestroyed,
@@ -53,7 +54,6 @@ _ASKED_WRONGLY = (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
-    RoomWithoutCamera,
     TransitionNotAllowed,
     TwoPeopleNeeded,
 )
@@ -74,5 +74,5 @@ def translated() -> Iterator[None]:
         raise kind(
             translation_domain=DOMAIN,
             translation_key=err.key,
-            translation_placeholders=err.placeholders,
+            translation_placeholders=labelled(async_get_hass(), err.key, err.placeholders),
         ) from err

@@ -11,6 +11,7 @@ from roomwitness.witness.devices import CLOCK
 
 from .certificate_repair import ISSUES as CERTIFICATE_ISSUES
 from .const import DOMAIN
+from .labels import labelled
 
 if TYPE_CHECKING:
     from .site import WitnessConfigEntry
@@ -71,9 +72,10 @@ def async_show(hass: HomeAssistant, entry: WitnessConfigEntry, problems: Iterabl
     for issue_id in shown.keys() - wanted.keys():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
     for issue_id, problem in wanted.items():
-        placeholders = _placeholders(entry, problem)
+        told = labelled(hass, problem.key, problem.placeholders)
+        placeholders = told | _names(entry, problem)
         if issue_id not in shown or shown[issue_id] != placeholders:
-            _create(hass, issue_id, problem.key, placeholders, _data(problem))
+            _create(hass, issue_id, problem.key, placeholders, _data(problem, told))
 
 
 def cameras_of(problems: Iterable[Problem]) -> frozenset[str]:
@@ -86,23 +88,20 @@ def _id(problem: Problem) -> str:
     return "_".join(part for part in parts if part is not None)
 
 
-def _placeholders(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]:
-    """The names by which people know room and camera, and what the problem itself tells.
+def _names(entry: WitnessConfigEntry, problem: Problem) -> dict[str, str]:
+    """The names by which people know room and camera.
 
     Of a room that is removed only its id is left; lists and the custody log have it too.
     """
     names = {"room": problem.room_id, "camera": problem.camera_id}
     return {
-        **problem.placeholders,
-        **{
-            word: entry.subentries[each].title if each in entry.subentries else each
-            for word, each in names.items()
-            if each is not None
-        },
+        word: entry.subentries[each].title if each in entry.subentries else each
+        for word, each in names.items()
+        if each is not None
     }
 
 
-def _data(problem: Problem) -> dict[str, str | int | float | None] | None:
+def _data(problem: Problem, told: dict[str, str]) -> dict[str, str | int | float | None] | None:
     """What a fix flow needs to know; None: a person must act elsewhere."""
     if problem.key in {*CERTIFICATE_ISSUES, CLOCK}:
         return {"key": problem.key, "camera_id": problem.camera_id}
@@ -112,7 +111,7 @@ def _data(problem: Problem) -> dict[str, str | int | float | None] | None:
         "key": problem.key,
         "meeting_id": problem.meeting_id,
         "hold_id": problem.hold_id,
-        **problem.placeholders,
+        **told,
     }
 
 

@@ -8,9 +8,9 @@ from homeassistant.helpers.service import async_register_admin_service
 
 from roomwitness.witness import Witness
 
-from .const import DOMAIN
+from .const import CONF_DECIDERS, DOMAIN
 from .errors import translated
-from .site import async_site
+from .site import Site, async_site
 
 ATTR_PERSON_ENTITY, ATTR_PSEUDONYM = "person_entity_id", "pseudonym"
 _FORGET = vol.Schema(
@@ -28,6 +28,28 @@ _FORGET = vol.Schema(
 def pseudonym(witness: Witness, context: Context | None) -> str | None:
     """Who asks; None is an automation or a device."""
     return witness.people.pseudonym(context.user_id if context else None)
+
+
+async def async_may_decide(site: Site, context: Context | None) -> None:
+    """Let pass who may end a hold or hand evidence over.
+
+    That is an administrator, whom the site's options list, and an automation, which an
+    administrator has built: it is nobody, and cannot be one of two people.
+
+    Raises:
+        ServiceValidationError: it is somebody else.
+        HomeAssistantError: the log could not be told whom the options list.
+    """
+    if context is None or context.user_id is None:
+        return
+    user = await site.hass.auth.async_get_user(context.user_id)
+    if user is not None and user.is_admin:
+        return
+    deciders = site.entry.options.get(CONF_DECIDERS, ())
+    if user is None or not user.is_active or user.id not in deciders:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="not_a_decider")
+    with translated():  # What the log does not say yet counts for nothing.
+        await site.witness.people.set_deciders(deciders)
 
 
 async def async_names_for(hass: HomeAssistant, context: Context | None) -> bool:

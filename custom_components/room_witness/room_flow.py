@@ -1,15 +1,13 @@
 """A room: its cameras, its calendar, its times, its lamp, its legal file."""
 
-from collections.abc import Container, Mapping
 from datetime import timedelta
 from typing import Any
 
 import probatio as vol
 from homeassistant.components.calendar.const import DOMAIN as CALENDAR_DOMAIN
-from homeassistant.config_entries import ConfigSubentry, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.selector import (
     AreaSelector,
     DurationSelector,
@@ -27,6 +25,7 @@ from homeassistant.helpers.selector import (
 )
 
 from roomwitness.capture.preroll import MAX_SECONDS
+from roomwitness.policy.holds import SHORTEST_PERIOD
 
 from .const import (
     CONF_AREA,
@@ -37,11 +36,11 @@ from .const import (
     CONF_LAMP,
     CONF_LAMP_RELAY,
     CONF_LEAD,
+    CONF_MANUAL_LENGTH,
     CONF_PRE_ROLL,
     CONF_PREFLIGHT_LEAD,
     CONF_QUOTA,
     CONF_REVIEW_WINDOW,
-    DOMAIN,
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
 )
@@ -51,6 +50,7 @@ _DURATION = DurationSelector(DurationSelectorConfig(enable_day=True))
 _TIMES = {
     CONF_LEAD: {"minutes": 0},
     CONF_LAG: {"minutes": 0},
+    CONF_MANUAL_LENGTH: {"hours": 3},
     CONF_REVIEW_WINDOW: {"hours": 1},
     CONF_HOLD_PERIOD: {"days": 30},
     CONF_PREFLIGHT_LEAD: {"minutes": 10},
@@ -76,6 +76,10 @@ _PRE_ROLL = NumberSelector(
 )
 # More than 72 hours needs a fuller reason than a form can ask for (EDPB guidelines 3/2019).
 _LONGEST_REVIEW = timedelta(hours=72)
+# More is a number in the wrong field: 15 hours where 15 minutes were meant.
+_LONGEST_AROUND = timedelta(hours=2)
+# The calendar blueprint puts the end off every 10 minutes.
+_SHORTEST_MANUAL, _LONGEST_MANUAL = timedelta(minutes=30), timedelta(hours=12)
 
 
 class RoomFlow(ConfigSubentryFlow):
@@ -95,7 +99,7 @@ class RoomFlow(ConfigSubentryFlow):
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> SubentryFlowResult:
         reconfigure = step_id == "reconfigure"
-        cameras, relays = camera_subentries(self._get_entry()), relay_options(self._get_entry())
+        cameras = camera_subentries(self._get_entry())
         if not cameras:
             return self.async_abort(reason="no_cameras")
         errors = self._errors(user_input) if user_input is not None else {}
@@ -104,28 +108,20 @@ class RoomFlow(ConfigSubentryFlow):
             if not reconfigure:
                 return self.async_create_entry(title=name, data=user_input)
             subentry = self._get_reconfigure_subentry()
-            if (device := self._device(subentry)) is not None:
-                area = user_input.get(CONF_AREA)
-                dr.async_get(self.hass).async_update_device(device.id, area_id=area)
             return self.async_update_and_abort(
                 self._get_entry(), subentry, title=name, data=user_input
             )
         suggested = user_input
         if suggested is None and reconfigure:
             subentry = self._get_reconfigure_subentry()
-            suggested = {CONF_NAME: subentry.title, **_choosable(subentry.data, cameras, relays)}
-            if (device := self._device(subentry)) is not None:
-                suggested[CONF_AREA] = device.area_id  # It may have been moved there.
+            suggested = {CONF_NAME: subentry.title, **subentry.data}
         options = [SelectOptionDict(value=key, label=s.title) for key, s in cameras.items()]
+        relays = relay_options(self._get_entry())
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(_schema(options, relays), suggested),
             errors=errors,
         )
-
-    def _device(self, subentry: ConfigSubentry) -> dr.DeviceEntry | None:
-        identifier, entry = (DOMAIN, subentry.subentry_id), self._get_entry()
-        return dr.async_get(self.hass).async_get_device_by_identifier(identifier, entry.entry_id)
 
     def _errors(self, user_input: dict[str, Any]) -> dict[str, str]:
         errors: dict[str, str] = {}
@@ -143,17 +139,13 @@ class RoomFlow(ConfigSubentryFlow):
             errors["base"] = "negative_time"
         elif times[CONF_REVIEW_WINDOW] > _LONGEST_REVIEW:
             errors["base"] = "review_window_too_long"
+        elif times[CONF_HOLD_PERIOD] < SHORTEST_PERIOD:
+            errors["base"] = "hold_period_too_short"
+        elif max(times[CONF_LEAD], times[CONF_LAG]) > _LONGEST_AROUND:
+            errors["base"] = "around_booking_too_long"
+        elif not _SHORTEST_MANUAL <= times[CONF_MANUAL_LENGTH] <= _LONGEST_MANUAL:
+            errors["base"] = "manual_length_out_of_range"
         return errors
-
-
-def _choosable(
-    data: Mapping[str, Any], cameras: Container[str], relays: Container[str]
-) -> dict[str, Any]:
-    """What a room has, less what is gone: a form takes nothing that it does not offer."""
-    found = {**data, CONF_CAMERAS: [each for each in data[CONF_CAMERAS] if each in cameras]}
-    if found.get(CONF_LAMP_RELAY) not in relays:
-        found.pop(CONF_LAMP_RELAY, None)
-    return found
 
 
 def _schema(cameras: list[SelectOptionDict], relays: dict[str, str]) -> vol.Schema:

@@ -1,6 +1,7 @@
 """One site at work: the conductor, and what ties it to Home Assistant."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -22,7 +23,9 @@ from . import issues, outside, paths
 from .bookings import Bookings
 from .const import (
     CONF_AREA,
+    CONF_CHOSEN_MODE,
     CONF_CUSTODIANS,
+    CONF_DECIDERS,
     CONF_MODE,
     CONF_ORIGIN,
     CONF_STREAM_URL,
@@ -108,6 +111,7 @@ class Site:
         )
         try:
             await self.witness.start()
+            await self._async_choose_mode()
         except WitnessError as err:
             issues.async_set(self.hass, err.key, active=True)
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=err.key) from None
@@ -124,10 +128,26 @@ class Site:
             self.hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_hass_stops)
         )
 
+    async def _async_choose_mode(self) -> None:
+        """Keys that were here before follow what was chosen when the site was added again.
+
+        Raises:
+            LogUnwritable, VaultUnwritable, VaultFull: the site is stopped; nothing is recorded in
+                the other mode meanwhile.
+        """
+        if (mode := self.entry.data.get(CONF_CHOSEN_MODE)) is None:
+            return
+        try:
+            await self.witness.keys.set_sealed(mode == MODE_SEALED)
+        except WitnessError:
+            await self.witness.stop()
+            raise
+
     @callback
     def async_show_keys(self) -> None:
         """Let the entry say what is no secret of the keys, should the key file be lost."""
         data = {**self.entry.data, **entry_keys(self.witness.keys.stored)}
+        data.pop(CONF_CHOSEN_MODE, None)  # They follow it.
         if data != self.entry.data:
             self.hass.config_entries.async_update_entry(self.entry, data=data)
 
@@ -165,6 +185,8 @@ class Site:
         self._bookings.async_rooms_changed()
         self._lamps.async_rooms_changed()
         self._async_show_issues()
+        with suppress(WitnessError):  # Asked again before it counts (people.py).
+            await self.witness.people.set_deciders(self.entry.options.get(CONF_DECIDERS, ()))
 
     @callback
     def async_on_room(self, add: Callable[[str], None]) -> None:
@@ -209,11 +231,6 @@ class Site:
     def rooms(self) -> frozenset[str]:
         """Ids of the rooms there are."""
         return frozenset(self._rooms)
-
-    @callback
-    def async_renamed(self, old: str, new: str) -> None:
-        """An entity has another id; the rooms will be told next."""
-        self._lamps.async_renamed(old, new)
 
     @callback
     def _async_changed(self, room_id: str) -> None:
@@ -272,16 +289,14 @@ class Site:
                 model=subentry.data.get("model"),
             )
         for subentry in room_subentries(self.entry).values():
-            identifier = (DOMAIN, subentry.subentry_id)
-            known = registry.async_get_device_by_identifier(identifier, self.entry.entry_id)
             device = registry.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
                 config_subentry_id=subentry.subentry_id,
-                identifiers={identifier},
+                identifiers={(DOMAIN, subentry.subentry_id)},
                 name=subentry.title,
                 model="Room",
                 entry_type=dr.DeviceEntryType.SERVICE,
             )
             area = subentry.data.get(CONF_AREA)
-            if area is not None and known is None:  # From then on the device's area counts.
+            if area is not None and device.area_id is None:
                 registry.async_update_device(device.id, area_id=area)

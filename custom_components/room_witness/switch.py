@@ -10,6 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
+from roomwitness.policy.errors import TransitionNotAllowed
 from roomwitness.policy.words import RUNNING, HoldKind
 from roomwitness.witness.errors import RoomBusy, RoomIdle
 
@@ -17,7 +18,7 @@ from . import decisions
 from .const import DOMAIN
 from .entity import RoomEntity
 from .meetings import async_rows
-from .people import pseudonym
+from .people import async_may_decide, pseudonym
 from .rooms import camera_subentries
 from .site import WitnessConfigEntry
 
@@ -51,10 +52,13 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        """Start a meeting, unless one runs."""
+        """Start a meeting, or let one that was started by hand go on for as long again."""
         async with self.acting():
-            with suppress(RoomBusy):
+            try:
                 await self.site.witness.start_meeting(self.room_id)
+            except RoomBusy:
+                with suppress(RoomIdle, TransitionNotAllowed):  # Its booking says when it ends.
+                    await self.site.witness.go_on(self.room_id)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
@@ -92,6 +96,12 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
     def _by(self) -> str | None:
         """Who asks, as a pseudonym; None is an automation or a device."""
         return pseudonym(self.site.witness, self._context)
+
+    async def _decider(self) -> str | None:
+        """Who asks, if they may decide about evidence."""
+        by = self._by  # Now: the next call has another context.
+        await async_may_decide(self.site, self._context)
+        return by
 
     async def async_report_threat(self) -> ServiceResponse:
         """Hold the running meeting, or the one that has just ended."""
@@ -135,9 +145,10 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
         self, reason: str, meeting_id: str | None = None, hold_id: str | None = None
     ) -> ServiceResponse:
         """End one hold, or all of a meeting; or ask for it, where two people are needed."""
+        by = await self._decider()
         meeting = self._meeting(meeting_id, held=True)
         async with self.acting():
-            return await decisions.release(self.site.witness, self._by, meeting, reason, hold_id)
+            return await decisions.release(self.site.witness, by, meeting, reason, hold_id)
 
     async def async_withdraw_release(
         self, meeting_id: str | None = None, hold_id: str | None = None
@@ -149,9 +160,10 @@ class MeetingSwitch(RoomEntity, SwitchEntity):
 
     async def async_hand_over(self, meeting_id: str | None = None) -> ServiceResponse:
         """Note that the police have the evidence; it stays held."""
+        by = await self._decider()
         meeting = self._meeting(meeting_id, held=True)
         async with self.acting():
-            return await decisions.hand_over(self.site.witness, self._by, meeting)
+            return await decisions.hand_over(self.site.witness, by, meeting)
 
     async def async_list_evidence(self) -> ServiceResponse:
         """The room's held meetings and their holds; no reasons. The log says who asked."""

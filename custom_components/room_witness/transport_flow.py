@@ -34,7 +34,7 @@ _TRANSPORT = SelectSelector(
         mode=SelectSelectorMode.DROPDOWN,
     )
 )
-_PORT = vol.All(
+PORT = vol.All(
     NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
     vol.Coerce(int),
 )
@@ -43,7 +43,7 @@ CONNECTION: dict[Any, Any] = {
         vol.Schema(
             {
                 vol.Required(CONF_TRANSPORT, default=Transport.AUTOMATIC.value): _TRANSPORT,
-                vol.Optional(CONF_TUNNEL_PORT): _PORT,
+                vol.Optional(CONF_TUNNEL_PORT): PORT,
             }
         ),
         {"collapsed": True},

@@ -273,7 +273,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--vkey", type=Path, required=True, help="file with the verifier key of the site"
         )
-        sub.add_argument("--witness", type=Path, help="file with verifier keys of its witnesses")
+        sub.add_argument(
+            "--witness",
+            type=Path,
+            help="file with verifier keys of its witnesses: each must have cosigned",
+        )
     sub = command(
         "verify-recording",
         _verify_recording,

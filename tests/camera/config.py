@@ -59,3 +59,8 @@ class Faults:
     longest_subscription_s: float = 600.0
     no_renew: bool = False
     refuse_relay: bool = False
+    # What SetSynchronizationPoint is answered with: a status, "empty", "silent".
+    synchronization: str = ""
+    # An empty poll ends by closing the connection, or resetting it; polls are answered at once.
+    closes_empty: Literal["", "close", "reset"] = ""
+    no_long_poll: bool = False

@@ -5,6 +5,8 @@ import base64
 import hashlib
 import re
 import secrets
+import socket
+import struct
 
 from aiohttp import web
 
@@ -12,7 +14,7 @@ from . import profiles
 from .config import CameraConfig, Faults
 from .housekeeping import RECORDING, SEARCH, Housekeeping
 from .profiles import VideoProfile
-from .signals import DEVICE_IO, EVENTS, SUBSCRIPTION, Fault, Signals
+from .signals import DEVICE_IO, EVENTS, SUBSCRIPTION, Fault, HangUp, Signals
 
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 <s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
@@ -83,15 +85,32 @@ class OnvifServer:
             return self._say(told)
         if name in ("GetProfiles", "GetStreamUri"):
             return self._media(name, text, media2=request.path == _MEDIA2)
+        if name == "SetSynchronizationPoint" and self.faults.synchronization:
+            return await self._no_soap(self.faults.synchronization)
         try:
             if (told := await self.signals.answer(name, text, request.path)) is not None:
                 return self._say(told)
         except Fault as fault:
             return self._say(_FAULT.format(code=fault, text="No"), 400)
+        except HangUp:
+            if (transport := request.transport) is not None:
+                if self.faults.closes_empty == "reset":
+                    sock = transport.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                transport.abort()
+            return web.Response()
         body = getattr(self, f"_{name}", None)
         if body is None:
             return self._say(_FAULT.format(code="ActionNotSupported", text="No such action"), 500)
         return self._say(body())
+
+    @staticmethod
+    async def _no_soap(how: str) -> web.Response:
+        if how == "silent":
+            await asyncio.Event().wait()
+        if how == "empty":
+            return web.Response()
+        return web.Response(status=int(how), text="No")
 
     async def _panic(self, _request: web.Request) -> web.Response:
         """Somebody presses the button on the first input, for a second."""

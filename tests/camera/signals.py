@@ -43,6 +43,10 @@ _XMLNS = (
 _DIALECT = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
 
 
+class HangUp(Exception):
+    """Close the connection without an answer."""
+
+
 class Fault(Exception):
     """Answer this SOAP fault."""
 
@@ -110,6 +114,11 @@ class Signals:
             subscription.lost = True
             subscription.come.set()
         self._subscriptions.clear()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that nobody has pulled."""
+        return sum(len(each.waiting) for each in self._subscriptions.values())
 
     @property
     def subscribers(self) -> int:
@@ -185,12 +194,15 @@ class Signals:
         found = re.search(r"Timeout[^>]*>PT(\d+)S<", text)
         limit = re.search(r"MessageLimit[^>]*>(\d+)<", text)
         try:
-            async with asyncio.timeout(float(found[1]) if found else 1.0):
+            wait_s = float(found[1]) if found else 1.0
+            async with asyncio.timeout(0 if self._faults.no_long_poll else wait_s):
                 await subscription.come.wait()
         except TimeoutError:
             pass
         if subscription.lost:
             raise Fault("ResourceUnknown")
+        if self._faults.closes_empty and not subscription.waiting:
+            raise HangUp
         several = min(int(limit[1]) if limit else 1, 5)
         messages = subscription.waiting[:several]
         del subscription.waiting[:several]

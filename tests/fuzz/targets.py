@@ -194,7 +194,7 @@ def describe(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     first, _, rest = text.partition("\n")
     with contextlib.suppress(CaptureError):
-        found = sdp.parse("v=0\n" + rest, sdp.resolve("rtsp://cam/live", first))
+        found = sdp.parse("v=0\n" + rest, sdp.base("rtsp://cam/live", first))
         for media in found.media:
             assert all(c > " " for c in media.control)
         offer = choose_media(found, audio=True)

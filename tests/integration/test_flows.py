@@ -1,5 +1,6 @@
 """Setting up: the site, its cameras, its rooms; and everything that can be told wrongly."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,17 @@ async def test_a_room_is_added_and_changed(
             {"times": {**TIMES, "review_window": {"days": 4}}},
             {"base": "review_window_too_long"},
         ),
+        ({"times": {**TIMES, "hold_period": {"days": 0}}}, {"base": "hold_period_too_short"}),
+        ({"times": {**TIMES, "lag": {"hours": 15}}}, {"base": "around_booking_too_long"}),
+        ({"times": {**TIMES, "lead": {"hours": 15}}}, {"base": "around_booking_too_long"}),
+        (
+            {"times": {**TIMES, "manual_length": {"hours": 0}}},
+            {"base": "manual_length_out_of_range"},
+        ),
+        (
+            {"times": {**TIMES, "manual_length": {"days": 1}}},
+            {"base": "manual_length_out_of_range"},
+        ),
     ):
         result = await flow.go(**{**good, **changes})
         assert result["errors"] == errors
@@ -318,5 +330,6 @@ async def test_a_room_is_added_and_changed(
     assert result["type"] is FlowResultType.ABORT
     changed = entry.subentries[room.subentry_id]
     assert room_config(entry, changed).quota_bytes == 20_000_000_000
+    assert room_config(entry, changed).policy.manual_length == timedelta(hours=3)
     assert (changed.title, changed.data["calendar"]) == ("Room 13", "calendar.own")
     await hass.async_block_till_done()

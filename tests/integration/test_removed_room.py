@@ -7,7 +7,7 @@ import pytest
 from homeassistant.components.repairs import repairs_flow_manager
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
@@ -62,7 +62,7 @@ async def test_it_is_told_listed_and_decided_by_an_action(
 
     with pytest.raises(ServiceValidationError) as caught:
         await decide(hass, orphan, "extend", reason="Appeal 7")
-    assert caught.value.translation_placeholders == {"fields": "review_date"}
+    assert caught.value.translation_placeholders == {"fields": "Review date"}
     date = dt_util.now() + timedelta(days=90)
     done = await decide(hass, orphan, "extend", review_date=date, reason="Appeal 7")
     assert done["review_date"] == dt_util.as_utc(date).isoformat()
@@ -106,5 +106,6 @@ async def test_who_may_not_control_everything_decides_nothing(
     hass: HomeAssistant, orphan: str
 ) -> None:
     guest = MockUser(name="guest", groups=[]).add_to_hass(hass)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(ServiceValidationError) as caught:
         await decide(hass, orphan, "hand_over", Context(user_id=guest.id))
+    assert caught.value.translation_key == "not_a_decider"

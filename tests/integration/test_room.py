@@ -16,12 +16,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.custody import verify_log
+from roomwitness.policy.words import Meeting
 from tests.camera import Camera
 
 from .conftest import (
     CALENDAR,
     LAMP,
     LEGAL_FILE,
+    TIMES,
     MakeSite,
     camera_subentry,
     room_subentry,
@@ -38,19 +40,13 @@ def state(hass: HomeAssistant, entity_id: str) -> str:
     return found.state
 
 
-async def book(
-    hass: HomeAssistant,
-    start: float,
-    seconds: float,
-    summary: str = "Anna A",
-    entity_id: str = CALENDAR,
-) -> None:
+async def book(hass: HomeAssistant, start: float, seconds: float, summary: str = "Anna A") -> None:
     begin = dt_util.now() + timedelta(seconds=start)
     await hass.services.async_call(
         "calendar",
         "create_event",
         {
-            "entity_id": entity_id,
+            "entity_id": CALENDAR,
             "summary": summary,
             "start_date_time": begin.isoformat(),
             "end_date_time": (begin + timedelta(seconds=seconds)).isoformat(),
@@ -192,6 +188,30 @@ async def test_actions_answer_and_refuse_by_name(
     assert state(hass, "sensor.room_12_evidence_held") == "1"
 
 
+async def test_the_switch_lets_a_meeting_that_was_started_by_hand_go_on(
+    hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
+) -> None:
+    times = {**TIMES, "manual_length": {"hours": 1}}
+    entry = await make_site(camera_subentry(camera), room_subentry(times=times, calendar=CALENDAR))
+
+    async def switched_on() -> Meeting:
+        await hass.services.async_call("switch", "turn_on", {"entity_id": SWITCH}, blocking=True)
+        (meeting,) = entry.runtime_data.witness.meetings("room1")
+        assert meeting.planned_end is not None
+        return meeting
+
+    first, again = await switched_on(), await switched_on()
+    assert first.id == again.id
+    assert again.planned_end > first.planned_end == first.planned_start + timedelta(hours=1)
+    await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    await until(hass, lambda: state(hass, STATE) == "idle")
+    await book(hass, -2, 600)
+    await until(hass, lambda: state(hass, STATE) == "recording")
+    booked = await switched_on()
+    assert booked.origin == "booking"
+    assert await switched_on() == booked
+
+
 async def test_rooms_come_and_go_without_interrupting_others(
     hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
 ) -> None:
@@ -206,8 +226,8 @@ async def test_rooms_come_and_go_without_interrupting_others(
     assert hass.states.get(STATE).attributes["meeting_id"] == meeting  # type: ignore[union-attr]
     issues = ir.async_get(hass).issues
     issue = issues[DOMAIN, "legal_file_incomplete_room2"]
-    assert issue.translation_placeholders == {"fields": "purpose", "room": "Room 14"}
-    with pytest.raises(ServiceValidationError, match="legal file is incomplete: purpose"):
+    assert issue.translation_placeholders == {"fields": "Purpose", "room": "Room 14"}
+    with pytest.raises(ServiceValidationError, match="legal file is incomplete: Purpose"):
         await hass.services.async_call(
             DOMAIN, "start", {"entity_id": "switch.room_14_meeting"}, blocking=True
         )

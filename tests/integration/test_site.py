@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import homeassistant
 import pytest
 from homeassistant.components.calendar import CalendarEntity, CalendarEvent
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
@@ -22,6 +23,7 @@ from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from custom_components.room_witness.diagnostics import async_get_config_entry_diagnostics
 from roomwitness.capture import CaptureError
+from roomwitness.errors import WitnessError
 from roomwitness.vault.keys import KeyStore
 from tests.camera import Camera
 
@@ -251,6 +253,20 @@ def test_english_and_swedish_say_the_same_things() -> None:
     assert same == set()
 
 
+def test_what_is_required_is_pinned_as_home_assistant_pins_it() -> None:
+    constraints = Path(homeassistant.__file__).with_name("package_constraints.txt").read_text()
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", constraints, re.MULTILINE))
+    wanted = json.loads((HERE / "manifest.json").read_text())["requirements"]
+    ours = dict(requirement.split("==") for requirement in wanted)
+    assert ours["av"] == pins["av"], "without it no keyframe could be tried"
+    assert {name: pins.get(name, pin) for name, pin in ours.items()} == ours
+
+
+def below(error: type[WitnessError]) -> set[type[WitnessError]]:
+    found = set(error.__subclasses__())
+    return found.union(*map(below, found))
+
+
 def test_every_error_and_problem_has_its_words() -> None:
     texts = json.loads((HERE / "translations" / "en.json").read_text())
     code = "".join(
@@ -259,7 +275,7 @@ def test_every_error_and_problem_has_its_words() -> None:
         for path in sorted(folder.rglob("*.py"))
     )
     named = set(re.findall(r'Problem\(\s*(?:key=)?"(\w+)"', code))
-    fail = {error.key for error in CaptureError.__subclasses__()} - {"connection_lost"}
+    fail = {error.key for error in below(CaptureError)} - {"connection_lost"}
     assert len(named) > 10
     assert (named | fail) - texts["issues"].keys() == set()
     unused = {key for key in texts["issues"] if f'"{key}"' not in code}

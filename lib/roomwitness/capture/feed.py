@@ -65,12 +65,14 @@ class Feed:
         Raises:
             WitnessError: the sink failed; the connection ends.
         """
-        self._to = segmenter
+        self._to, stream = segmenter, self._stream
+        tracks = stream.video_track, stream.audio_track, stream.metadata_track
+        now = (0 if track is None else track.lost for track in tracks)
+        segmenter.forgive(*(now if before is None else before.lost))
         try:
             for play in before.items if before is not None else ():
                 self._guard(lambda play=play: play(segmenter))  # type: ignore[misc]
-            stream = self._stream
-            segmenter.beside(stream.audio_track, stream.metadata_track, anew=before is None)
+            segmenter.beside(stream.audio_track, stream.metadata_track)
         except WitnessError as err:
             self._stream.fail(err)
             raise

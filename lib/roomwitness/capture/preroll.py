@@ -36,18 +36,23 @@ class _Group:
     since: datetime
     track: Track
     sound: SoundFormat | None
+    lost: tuple[int, int, int]
     bytes: int = 0
     items: list[Play] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one connection delivered without a break, oldest first; ``track`` as it was last."""
+    """What one connection delivered without a break, oldest first; ``track`` as it was last.
+
+    ``lost`` are the packets of pictures, sound and metadata that were lost before it.
+    """
 
     items: tuple[Play, ...]
     track: Track
     connection: int
     sound: SoundFormat | None
+    lost: tuple[int, int, int]
 
 
 class PreRoll:
@@ -62,6 +67,7 @@ class PreRoll:
         self._groups: deque[tuple[int, _Group]] = deque()
         self._connection = 0
         self._sound: SoundFormat | None = None
+        self._sounds_lost = self._metadata_lost = 0
         self._frozen = False
         self._then: dict[int, tuple[tuple[int, int, object], Track]] = {}
         self.bytes = 0
@@ -80,6 +86,7 @@ class PreRoll:
         """Another connection, with this sound: media time begins anew."""
         self._connection += 1
         self._sound = sound
+        self._sounds_lost = self._metadata_lost = 0
         self._then.clear()
 
     def picture(self, unit: AccessUnit, track: Track, now: datetime, at: float) -> None:
@@ -88,7 +95,9 @@ class PreRoll:
         kept = replace(unit, parts=[b"".join(unit.parts)])
         then = self._as_of_now(track)
         if unit.key:
-            self._groups.append((self._connection, _Group(at, unit.time, now, then, self._sound)))
+            lost = then.lost, self._sounds_lost, self._metadata_lost
+            group = _Group(at, unit.time, now, then, self._sound, lost)
+            self._groups.append((self._connection, group))
         self._put(lambda segmenter: segmenter.picture(kept, then, now), unit.size, then)
         self.trim(at, unit.time)
 
@@ -97,6 +106,7 @@ class PreRoll:
     ) -> None:
         """Take one sound frame."""
         then, seen = self._as_of_now(track), self._as_of_now(pictures)
+        self._sounds_lost = then.lost
         self._put(lambda s: s.sound(time, data, then, seen, now), len(data))
         self.trim(at)
 
@@ -105,6 +115,7 @@ class PreRoll:
     ) -> None:
         """Take one metadata document."""
         then, seen = self._as_of_now(track), self._as_of_now(pictures)
+        self._metadata_lost = then.lost
         self._put(lambda s: s.metadata(time, document, then, seen, now), len(document))
         self.trim(at)
 
@@ -166,11 +177,11 @@ class PreRoll:
         """Give everything, in order, a run for each connection; nothing is kept."""
         runs: list[Run] = []
         for connection, group in self._groups:
+            items, lost = tuple(group.items), group.lost
             if runs and runs[-1].connection == connection:
-                items = (*runs.pop().items, *group.items)
-            else:
-                items = tuple(group.items)
-            runs.append(Run(items, group.track, connection, group.sound))
+                before = runs.pop()
+                items, lost = before.items + items, before.lost
+            runs.append(Run(items, group.track, connection, group.sound, lost))
         self.clear()
         self._frozen = False
         return runs

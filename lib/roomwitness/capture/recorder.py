@@ -175,6 +175,7 @@ class Recorder:
     def _replay(self, run: Run) -> None:
         """Record what a connection that is no more delivered."""
         segmenter = self._segmenter(run.sound)
+        segmenter.forgive(*run.lost)
         try:
             for play in run.items:
                 play(segmenter)

@@ -49,11 +49,15 @@ class SenderReport:
 
 @dataclass(slots=True)
 class _Stranger:
-    """Another source's packets, kept until it is known to be our sender's new count."""
+    """Another source's packets, kept until it is known to be our sender's new count.
+
+    ``missed`` are those of it that came or should have come before them.
+    """
 
     ssrc: int
     sequence: int
     packets: list[bytes]
+    missed: int = 0
 
 
 class Track:
@@ -177,7 +181,12 @@ class Track:
         """Whether another source is ours from now on; then its kept packets are taken first."""
         stranger = self._stranger
         if stranger is None or (ssrc, sequence) != (stranger.ssrc, stranger.sequence + 1 & 0xFFFF):
-            self._stranger = _Stranger(ssrc, sequence, [packet])
+            missed = 0
+            if stranger is not None and ssrc == stranger.ssrc:
+                between = sequence - stranger.sequence - 1 & 0xFFFF
+                missed = stranger.missed + len(stranger.packets)
+                missed += between if between <= _MAX_MISORDER else 0
+            self._stranger = _Stranger(ssrc, sequence, [packet], missed)
             return False
         stranger.sequence = sequence
         stranger.packets.append(packet)
@@ -185,6 +194,7 @@ class Track:
             return False
         self._stranger, self._ssrc, self._sequence = None, ssrc, None
         self._begin_anew()
+        self.lost += stranger.missed
         for kept in stranger.packets[:-1]:
             self.rtp(memoryview(kept), 0, len(kept))
         return True

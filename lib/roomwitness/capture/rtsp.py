@@ -115,7 +115,7 @@ class RtspClient:
             await asyncio.sleep(_STRAY_S)
         body += self._transport.take_stray()  # It was longer than its Content-Length.
         given = response.get("content-base") or response.get("content-location")
-        base = sdp.resolve(uri, given) if given else uri
+        base = sdp.base(uri, given) if given else uri
         found = sdp.parse(body.decode("utf-8", "replace"), base)
         self._control = found.control
         return found

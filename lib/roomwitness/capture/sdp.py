@@ -122,6 +122,24 @@ def _control(value: str | None, base: str) -> str:
     return resolve(base, value) if value and value != "*" else base
 
 
+def base(uri: str, given: str) -> str:
+    """What control addresses are relative to, by Content-Base or Content-Location; ``uri`` is the
+    request's. One without a scheme (``192.168.1.10:554/stream0/``) is an address if it names the
+    request's host, and nothing if it does not.
+
+    Raises:
+        StreamProtocolError: it is malformed.
+    """
+    if "://" in given or given.startswith("/"):
+        return resolve(uri, given)
+    parts = urlsplit(uri)
+    try:
+        host = urlsplit(f"//{given}").hostname
+    except ValueError:
+        return uri
+    return resolve(uri, f"{parts.scheme}://{given}") if host == parts.hostname else uri
+
+
 def resolve(base: str, value: str) -> str:
     """RFC 2326, C.1.1, as servers mean it: a relative address is below the base, query and all.
 

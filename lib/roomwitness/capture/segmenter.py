@@ -72,15 +72,14 @@ class Segmenter:
         self.bytes = 0
         self.last_key: datetime | None = None
 
-    def beside(self, sounds: Track | None, metadata: Track | None, *, anew: bool = False) -> None:
-        """What comes beside the pictures: what it loses is told though nothing follows.
-
-        ``anew`` says that of what it lost until now nothing would have been kept.
-        """
+    def beside(self, sounds: Track | None, metadata: Track | None) -> None:
+        """What comes beside the pictures: what it loses is told though nothing follows."""
         self._sounds, self._about = sounds, metadata
-        if anew:
-            self._sounds_lost_seen = sounds.lost if sounds is not None else 0
-            self._metadata_lost = metadata.lost if metadata is not None else 0
+
+    def forgive(self, pictures: int, sounds: int, metadata: int) -> None:
+        """So many packets were lost before the first: nothing of them would have been kept."""
+        self._lost_seen, self._sounds_lost_seen = pictures, sounds
+        self._metadata_lost = metadata
 
     def picture(self, unit: AccessUnit, track: Track, now: datetime) -> None:
         """Take one picture, which arrived ``now``.
@@ -152,12 +151,13 @@ class Segmenter:
         came after it, has a time before it.
         """
         current = self._open
-        if track.epoch != self._sound_epoch:
+        if anew := track.epoch != self._sound_epoch:
             self._sound_epoch = track.epoch
             self._timeline.deaf()
+        if self._timeline.hear(time, track.clock_rate, now) or anew:
+            self._hearing.anew()
             if current is not None:
                 current.place.anew()
-        self._timeline.hear(time, track.clock_rate, now)
         lost, self._sounds_lost_seen = track.lost - self._sounds_lost_seen, track.lost
         if current is None:
             return
@@ -191,7 +191,11 @@ class Segmenter:
     def _metadata_of(self, current: OpenSegment) -> MetadataFile:
         if current.metadata is None:
             out = self._sink.open_metadata(current.start)
-            current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
+            try:
+                current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
+            except BaseException:
+                out.abort()
+                raise
         return current.metadata
 
     def finish(self, track: Track, cause: GapCause) -> datetime | None:
@@ -269,12 +273,11 @@ class Segmenter:
             self._order.anew()
         mp4.initialization(form, self._sound)  # Refuses what makes no sense.
         out = self._sink.open(start)
-        self._coverage.resumed(start)
         gaps = OpenGaps(self._coverage.gaps, start, unit.time)
         current = OpenSegment(out, form, start, unit.time, gaps, lost_before=track.lost)
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
-        self._open = current
-        self._flushed = start
+        self._open, self._flushed = current, start
+        self._coverage.resumed(start)  # If that fails, what was opened is let go.
         return current
 
     def _declare_silence(self, current: OpenSegment, unit: AccessUnit) -> None:
@@ -285,14 +288,14 @@ class Segmenter:
         limit = max(_SILENCE_TICKS, 2 * duration) if known else 2 * _SILENCE_TICKS
         if unit.time - usual > limit:
             current.gaps.declare(usual, unit.time, GapCause.STALLED)
-            self._hearing.pictures_resumed(unit.time)
+            self._hearing.pictures_resumed(usual, unit.time)
 
     def _declare_loss(self, current: OpenSegment, unit: AccessUnit, lost: int) -> None:
         """Missing from the last good picture to this; damaged from this to the next keyframe."""
         start = self._order.complete
         self._order.lost()
         current.gaps.declare(start, unit.time, GapCause.PACKET_LOSS, lost)
-        self._hearing.pictures_resumed(unit.time)
+        self._hearing.pictures_resumed(start, unit.time)
         if not unit.key:
             current.damaged_from(max(start, unit.time))
 

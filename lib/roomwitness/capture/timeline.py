@@ -96,8 +96,11 @@ class Timeline:
 
     def breaks(self, ticks: int, now: datetime, epoch: int) -> bool:
         """Whether media time no longer continues: what is open must be sealed, then ``restart``."""
+        if not self._media.running:  # It begins with this one, by whatever count that is.
+            self._epoch = epoch
+            return False
         if epoch != self._epoch:
-            return self._media.running
+            return True
         return self._media.jump(ticks, self._ours(now)) != 0.0
 
     def restart(self, ticks: int, now: datetime, epoch: int) -> None:
@@ -136,11 +139,17 @@ class Timeline:
         """Sound begins to count anew."""
         self._sounds = None
 
-    def hear(self, ticks: int, rate: int, now: datetime) -> None:
-        """Take a sound that arrived ``now``; ``rate`` is its ticks a second."""
-        if self._sounds is None:
-            self._sounds = MediaClock(rate, self._media.drift_ppm)
-        self._sounds.observe(ticks, self._ours(now))
+    def hear(self, ticks: int, rate: int, now: datetime) -> bool:
+        """Take a sound that arrived ``now``; ``rate`` is its ticks a second.
+
+        Gives whether its media clock was set since the one before: its times begin anew.
+        """
+        ours, sounds = self._ours(now), self._sounds
+        was_set = sounds is not None and sounds.jump(ticks, ours) != 0.0
+        if sounds is None or was_set:
+            self._sounds = sounds = MediaClock(rate, self._media.drift_ppm)
+        sounds.observe(ticks, ours)
+        return was_set
 
     def heard(self, ticks: int) -> datetime:
         """Our wall time of a sound by its arrivals, as well as it is known by now.

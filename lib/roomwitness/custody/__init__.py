@@ -1,5 +1,6 @@
 """The custody log: append-only, signed, and checked by anyone."""
 
+from .bound import Bound, SealedFile, files_root, last_bound, rows_root
 from .checkpoints import Checkpoints
 from .entry import decode_entry, encode_entry
 from .errors import LogTampered, LogUnwritable, ProofInvalid
@@ -8,9 +9,7 @@ from .proof import Proven, TlogProof
 from .receipt import Certificate, certify, receipt_file, verify_receipt
 from .sealed import (
     Account,
-    SealedFile,
     disagreements,
-    files_root,
     hold_disagreements,
     read_account,
     read_again,
@@ -22,6 +21,7 @@ from .witnessed import witnessed
 
 __all__ = [
     "Account",
+    "Bound",
     "Certificate",
     "Checkpoints",
     "CustodyLog",
@@ -39,10 +39,12 @@ __all__ = [
     "encode_entry",
     "files_root",
     "hold_disagreements",
+    "last_bound",
     "prove_entry",
     "read_account",
     "read_again",
     "receipt_file",
+    "rows_root",
     "verify_files",
     "verify_log",
     "verify_receipt",

@@ -13,7 +13,7 @@ from .cosignature import Cosigned, cosignatures
 from .entry import decode_entry
 from .errors import LogTampered, ProofInvalid
 from .merkle import leaf_hash, verify_inclusion
-from .signing import Checkpoint, open_note
+from .signing import Checkpoint, open_note, parse_vkey
 
 HEADER = "c2sp.org/tlog-proof@v1"
 _HASH = 32
@@ -58,10 +58,11 @@ class TlogProof:
         return cls(int(number), path, checkpoint, leaf)
 
     def verify(self, vkey: str, witnesses: Sequence[str] = ()) -> Proven:
-        """Check all of it with the site's published key; ``witnesses`` are keys of cosigners.
+        """Check all of it with the site's published key, and that each of ``witnesses`` cosigned.
 
         Raises:
-            ProofInvalid: it does not hold.
+            ProofInvalid: it does not hold, or one of these verifier keys did not cosign it.
+            LogTampered: a cosignature does not hold, or a key is malformed.
         """
         try:
             text = open_note(self.checkpoint, vkey)
@@ -72,8 +73,12 @@ class TlogProof:
         leaf = leaf_hash(self.leaf)
         if not verify_inclusion(leaf, self.index, head.size, self.path, head.root):
             raise ProofInvalid("the entry is not in the tree that the checkpoint signs")
-        found = tuple(cosignatures(self.checkpoint, witnesses))
-        return Proven(self.index, head.origin, head.size, entry, found)
+        found = {key: tuple(cosignatures(self.checkpoint, [key])) for key in witnesses}
+        missing = ", ".join(parse_vkey(key)[0] for key, each in found.items() if not each)
+        if missing:
+            raise ProofInvalid(f"its checkpoint is not cosigned by {missing}")
+        cosigned = tuple(one for each in found.values() for one in each)
+        return Proven(self.index, head.origin, head.size, entry, cosigned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def verify_receipt(
     """Check a receipt offline; gives the certificate and what the proof shows.
 
     Raises:
-        ProofInvalid: it is malformed, was changed, or is not this site's.
+        ProofInvalid: it is malformed, was changed, is not this site's, or one of ``witnesses``
+            (verifier keys) did not cosign the head that its proof is under.
     """
     note, separator, proof = file.partition(f"\n{HEADER}\n")
     if not separator:

@@ -1,9 +1,4 @@
-"""What the log says of a recording's files: the head of a Merkle tree over their digests.
-
-The tree is RFC 6962's. Its leaves are lines ``NAME BYTES SHA256`` (the digest of the sealed file in
-hexadecimal), in order of name, which is the order of time. So the list need not be in the log: the
-files themselves give it, and one file's place can be proved by an audit path.
-"""
+"""What a whole log says of recordings and holds, and where the index differs from it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -12,46 +7,12 @@ from pathlib import Path
 from roomwitness import files
 
 from .adopted import ADOPTED, doubted, in_doubt
+from .bound import Bound, SealedFile, bound_by
 from .entry import decode_entry
 from .errors import LogTampered
 from .heads import CHECKPOINT
-from .merkle import CompactRange
 from .signing import Checkpoint, split_note
 from .verify import walk_log
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class SealedFile:
-    """A file of a recording as it was sealed; ``size`` in bytes, ``sha256`` in hexadecimal."""
-
-    name: str
-    size: int
-    sha256: str
-
-    @property
-    def leaf(self) -> bytes:
-        """Its line."""
-        return f"{self.name} {self.size} {self.sha256}".encode()
-
-
-def files_root(sealed: Iterable[SealedFile]) -> str:
-    """The tree's head over these files, in hexadecimal."""
-    tree = CompactRange()
-    for file in sorted(sealed):
-        tree.append(file.leaf)
-    return tree.root().hex()
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """How many files the log says that a recording has, and their tree's head."""
-
-    files: int
-    root: str
-
-    def holds(self, sealed: list[SealedFile]) -> bool:
-        """Whether it is of these files, and no others."""
-        return len(sealed) == self.files and files_root(sealed) == self.root
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +66,10 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
     holds: dict[str, tuple[str, bool]] = {}
     for number, line in lines:
         doubtful = in_doubt(number, doubt)
-        match decode_entry(line):
+        entry = decode_entry(line)
+        if not doubtful and (bound := bound_by(entry)) is not None:
+            ended[bound[0]] = bound[1]
+        match entry:
             case {"kind": "recording_begun", "recording": str(recording), "meeting": str(meeting)}:
                 if not doubtful or recording not in begun:
                     begun[recording] = meeting
@@ -118,8 +82,6 @@ def read_account(folder: Path, vkey: str | None = None) -> Account:
                     holds[hold] = meeting, True
             case _ if doubtful:
                 continue
-            case {"recording": str(recording), "files": int(count), "files_root": str(root)}:
-                ended[recording] = Bound(count, root)
             case {"kind": "erased", "meeting": str(meeting)}:
                 erased.add(meeting)
             case {
@@ -150,8 +112,8 @@ def read_again(account: Account, folder: Path, vkey: str | None = None) -> Accou
     return account if same else read_account(folder, vkey)
 
 
-type Row = tuple[str, str, bool, list[tuple[str, int, str]]]
-"""A recording as the index lists it: its id, its meeting's, whether it ended, its files."""
+type Row = tuple[str, str, bool, list[tuple[str, int, str]], list[bytes]]
+"""A recording as the index lists it: its id, its meeting's, whether it ended, files and rows."""
 
 
 def disagreements(
@@ -160,16 +122,19 @@ def disagreements(
     """Where index and log differ: an invariant's name (docs/schema.md) and the recording.
 
     ``before`` and ``after`` are the log's account as it was read before and after the index, so
-    that a recording which begins or ends meanwhile is no finding.
+    that a recording which begins or ends meanwhile is no finding. One that the log says ended is
+    looked at whatever the index says.
     """
     seen = set()
-    for recording, meeting, ended, names in listed:
+    for recording, meeting, ended, names, rows in listed:
         seen.add(recording)
         bound = after.ended.get(recording)
         if after.begun.get(recording) != meeting or (ended and bound is None):
             yield "recording-in-log", recording
-        elif ended and bound and not bound.holds([SealedFile(*name) for name in names]):
-            yield "recording-as-logged", recording
+        elif bound and (ended or recording in before.ended):
+            files = [SealedFile(*name) for name in names]
+            if not any(b.holds(files, rows) for b in (bound, before.ended.get(recording, bound))):
+                yield "recording-as-logged", recording
     for missing in sorted((before.expected & after.expected) - seen):
         yield "logged-recording-listed", missing
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .adopted import ADOPTED, doubted
+from .adopted import ADOPTED, doubted, in_doubt
 from .checkpoints import kept_notes, newest_cosigned
 from .entry import decode_entry
 from .errors import LogTampered, ProofInvalid
@@ -126,20 +126,28 @@ def prove_entry(folder: Path, index: int) -> TlogProof:
 
     Raises:
         LogTampered: the log or its checkpoint does not hold.
-        ProofInvalid: the checkpoint signs no such entry.
+        ProofInvalid: the checkpoint signs no such entry, or nobody had signed it when a start
+            found it (adopted.py): a proof would say no less of it than of any other.
     """
     hashes: list[bytes] = []
+    telling: list[tuple[int, bytes]] = []
     leaf = b""
 
     def see(number: int, line: bytes) -> None:
         nonlocal leaf
         hashes.append(leaf_hash(line))
+        if ADOPTED.encode() in line:
+            telling.append((number, line))
         if number == index:
             leaf = line
 
     found = walk_log(folder, see)
     if not 0 <= index < found.size:
         raise ProofInvalid("the checkpoint signs no such entry")
+    if in_doubt(index, doubted(each for each in telling if each[0] < found.size)):
+        raise ProofInvalid(
+            "nobody had signed this entry when a start found it: it may be anybody's"
+        )
     # A head that witnesses cosigned shows more than the newest one.
     cosigned = newest_cosigned(folder, index)
     note = cosigned or (folder / CHECKPOINT).read_bytes().decode()

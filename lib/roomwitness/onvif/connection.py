@@ -7,6 +7,7 @@ reached it by, and it cannot send us elsewhere.
 
 import asyncio
 import contextlib
+import errno
 import secrets
 import traceback
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from roomwitness.auth import Authorizer, choose
 
 from . import names, soap, xml
 from .clock import DeviceTime, Offset, narrow, offset, parse_time
-from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifUnreachable
+from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifHungUp, OnvifUnreachable
 from .source import OnvifSource
 
 _MAX_ANSWER = 1 << 20
@@ -233,7 +234,14 @@ class Connection:
                 return response, self.raw
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as err:
             _let_go(err)
-            raise OnvifUnreachable(type(err).__name__) from None
+            raise (OnvifHungUp if _hung_up(err) else OnvifUnreachable)(type(err).__name__) from None
+
+
+def _hung_up(err: Exception) -> bool:
+    """Whether there was a connection that the device closed, or reset."""
+    if isinstance(err, aiohttp.ServerDisconnectedError):
+        return True
+    return isinstance(err, aiohttp.ClientOSError) and err.errno == errno.ECONNRESET
 
 
 def _let_go(err: BaseException | None) -> None:

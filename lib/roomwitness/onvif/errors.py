@@ -25,6 +25,10 @@ class OnvifUnreachable(OnvifError):
     key = "onvif_unreachable"
 
 
+class OnvifHungUp(OnvifUnreachable):
+    """The device took the request and closed the connection without an answer."""
+
+
 class OnvifAuthFailed(OnvifError):
     """The device refuses the user name or password, or this user may not do that."""
 

@@ -5,6 +5,7 @@ as somebody listens: a panic button may hang on it.
 """
 
 import asyncio
+import math
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from . import names, xml
 from .connection import Connection
-from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifNoEvents
+from .errors import OnvifAuthFailed, OnvifError, OnvifFault, OnvifHungUp, OnvifNoEvents
 from .events import Notification, parse
 from .source import OnvifSource
 
@@ -34,9 +35,15 @@ PULL_S, _SLACK_S = 10, 5.0
 _ANSWER_S = 5.0
 _AT_ONCE = 10  # Messages; more is refused by some.
 _BETWEEN_S = 0.05  # A camera that always has something to say cannot keep us busy.
+_EMPTY_S = 0.75  # Nor one that answers at once that it has nothing to say.
+# Some close the connection instead of saying so. That is believed so often in a row: a subscription
+# is renewed sooner, and that must be answered.
+_HANG_UPS = 5
 _LEAVE_S = 2.0
 _STEADY_S = 5.0  # A subscription that lived shorter counts as one more failure.
 FIRST_WAIT_S, MAX_WAIT_S, REFUSED_WAIT_S = 0.5, 10.0, 300.0
+# One that answered until now has not got another password since, nor lost its events: it starts.
+PATIENCE_S = 120.0
 
 
 @dataclass(slots=True)
@@ -70,6 +77,7 @@ async def listen(
     """
     loop = asyncio.get_running_loop()
     failures = refusals = 0
+    heard, listening = -math.inf, loop.time()
     while True:
         began = loop.time()
         try:
@@ -78,21 +86,26 @@ async def listen(
                     for notification in notifications:
                         take(notification)
                     alive(None)
+                    heard, refusals = loop.time(), 0
         except Exception as err:  # One that nobody thought of must not end it unheard.
             alive(err if isinstance(err, OnvifError) else OnvifError(type(err).__name__))
             failures = 1 if loop.time() - began > _STEADY_S else failures + 1
             refusals = refusals + 1 if isinstance(err, OnvifAuthFailed | OnvifNoEvents) else 0
-        await asyncio.sleep(wait_s(failures, refusals, random.random()))  # noqa: S311 (for load)
+            # No password was wrong where it only lists no events, as one that starts does.
+            since = max(heard, listening) if isinstance(err, OnvifNoEvents) else heard
+            silent_s = loop.time() - since
+        wait = wait_s(failures, refusals, random.random(), silent_s)  # noqa: S311 (for load)
+        await asyncio.sleep(wait)
 
 
-def wait_s(failures: int, refusals: int, chance: float) -> float:
+def wait_s(failures: int, refusals: int, chance: float, silent_s: float = math.inf) -> float:
     """How long to wait after so many failures in a row; ``chance`` in [0, 1) spreads cameras.
 
     A device that refuses us twice is asked seldom: many lock out who tries a wrong password often,
-    and would lock out the recorder too.
+    and would lock out the recorder too. Not so if it answered us ``silent_s`` ago, a short time.
     """
     longest = min(MAX_WAIT_S, FIRST_WAIT_S * float(1 << min(failures - 1, 16)))
-    if refusals > 1:
+    if refusals > 1 and silent_s >= PATIENCE_S:
         longest = REFUSED_WAIT_S
     return longest * (0.75 + 0.25 * chance)
 
@@ -127,28 +140,44 @@ async def _create(device: Connection, url: str) -> _Point:
 
 async def _pull(device: Connection, point: _Point) -> AsyncIterator[tuple[Notification, ...]]:
     """Everything that the camera tells; the first answer is asked for without waiting."""
-    with suppress(OnvifFault):  # Not all have it, and not all need it (9.6).
-        action = f"{_PULL}/SetSynchronizationPointRequest"
-        await _ask(device, point, names.EVENTS, "SetSynchronizationPoint", action)
+    await _synchronize(device, point)
     loop = asyncio.get_running_loop()
-    renewed, seconds = loop.time(), 1
+    renewed, seconds, hang_ups = loop.time(), 1, 0
     while True:
-        answer = await _ask(
-            device,
-            point,
-            names.EVENTS,
-            "PullMessages",
-            f"{_PULL}/PullMessagesRequest",
-            f"<Timeout>PT{seconds}S</Timeout><MessageLimit>{_AT_ONCE}</MessageLimit>",
-            seconds + _SLACK_S,
-        )
-        yield parse(answer)
+        asked, answer = loop.time(), None
+        try:
+            answer = await _messages(device, point, seconds)
+            hang_ups = 0
+        except OnvifHungUp:
+            if (hang_ups := hang_ups + 1) > _HANG_UPS:
+                raise
+        empty = next(xml.every(answer, "NotificationMessage"), None) is None
+        yield () if answer is None else parse(answer)
         # A poll must not outlast the subscription, nor the moment when it is due for renewal.
         seconds = max(1, min(PULL_S, int(point.lifetime_s / 4)))
         if point.renewable and loop.time() - renewed > point.lifetime_s / 2:
             await _renew(device, point)
-            renewed = loop.time()
-        await asyncio.sleep(_BETWEEN_S)
+            renewed, hang_ups = loop.time(), 0
+        early = _EMPTY_S - (loop.time() - asked) if empty else 0.0
+        await asyncio.sleep(max(_BETWEEN_S, early))
+
+
+async def _synchronize(device: Connection, point: _Point) -> None:
+    """Have the camera tell how everything is. Not all can, not all need it (9.6), and some answer
+    what is no SOAP, or nothing: whether the subscription works is seen by pulling."""
+    action = f"{_PULL}/SetSynchronizationPointRequest"
+    try:
+        await _ask(device, point, names.EVENTS, "SetSynchronizationPoint", action)
+    except OnvifAuthFailed:
+        raise
+    except OnvifError:
+        pass
+
+
+async def _messages(device: Connection, point: _Point, seconds: int) -> Element:
+    wanted = f"<Timeout>PT{seconds}S</Timeout><MessageLimit>{_AT_ONCE}</MessageLimit>"
+    action, patience = f"{_PULL}/PullMessagesRequest", seconds + _SLACK_S
+    return await _ask(device, point, names.EVENTS, "PullMessages", action, wanted, patience)
 
 
 async def _renew(device: Connection, point: _Point) -> None:

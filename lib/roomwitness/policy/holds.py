@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .errors import (
     HoldNotFound,
@@ -13,6 +13,10 @@ from .errors import (
     TwoPeopleNeeded,
 )
 from .words import Hold, Meeting, RoomPolicy
+
+# The review of evidence is never sooner, whatever a form took: where holds end by themselves, 0
+# would not be "never" but "at once".
+SHORTEST_PERIOD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,11 @@ def check_release(hold: Hold, by: str | None, policy: RoomPolicy) -> None:
     if hold.release_asked is None:
         raise ReleaseNotAsked
     _need_other(by, hold.placed_by, hold.release_asked_by)
+
+
+def period(policy: RoomPolicy) -> timedelta:
+    """How long a new hold stands before its first review."""
+    return max(policy.hold_period, SHORTEST_PERIOD)
 
 
 def lapsed(hold: Hold, now: datetime, policy: RoomPolicy) -> bool:

@@ -14,6 +14,7 @@ from .holds import (
     check_release,
     extend,
     lapsed,
+    period,
     with_hold,
     withdraw_release,
 )
@@ -55,6 +56,13 @@ class Rebook:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """It is to go on until then: of a meeting without a booking, whose end only staff know."""
+
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ type Event = (
     | Resume
     | End
     | Rebook
+    | GoOn
     | Cancel
     | ReportThreat
     | PlaceHold
@@ -123,6 +132,19 @@ type Event = (
     | HandOver
     | Erase
 )
+
+
+def by_hand(meeting_id: str, room_id: str, now: datetime, policy: RoomPolicy) -> Meeting:
+    """A meeting that somebody starts now. It has an end, so that a forgotten one does not record
+    every later visitor, and hold off every booking, for ever.
+    """
+    return Meeting(
+        id=meeting_id,
+        room_id=room_id,
+        origin="manual",
+        planned_start=now,
+        planned_end=now + policy.manual_length,
+    )
 
 
 def advance(meeting: Meeting, event: Event, now: datetime, policy: RoomPolicy) -> Meeting:
@@ -176,6 +198,14 @@ def _rebook(meeting: Meeting, event: Rebook, _now: datetime, _p: RoomPolicy) -> 
     return replace(meeting, planned_start=event.start, planned_end=event.end)
 
 
+def _go_on(meeting: Meeting, event: GoOn, _now: datetime, _p: RoomPolicy) -> Meeting:
+    _need(meeting, RUNNING)
+    if meeting.booking_key is not None:
+        raise TransitionNotAllowed(state=meeting.state)
+    end = meeting.planned_end  # It is never brought forward: that is what ending it is for.
+    return replace(meeting, planned_end=max(event.until, end) if end else event.until)
+
+
 def _cancel(meeting: Meeting, _: Cancel, now: datetime, _p: RoomPolicy) -> Meeting:
     _need(meeting, AHEAD)
     if meeting.held:
@@ -189,7 +219,7 @@ def _threat(meeting: Meeting, event: ReportThreat, now: datetime, policy: RoomPo
         kind=HoldKind.THREAT,
         reason="",
         created=now,
-        review_date=now + policy.hold_period,
+        review_date=now + period(policy),
         placed_by=event.by,
     )
     return _place(meeting, PlaceHold(hold), now, policy)
@@ -251,6 +281,7 @@ _RULES: dict[type, object] = {
     Resume: _resume,
     End: _end,
     Rebook: _rebook,
+    GoOn: _go_on,
     Cancel: _cancel,
     ReportThreat: _threat,
     PlaceHold: _place,

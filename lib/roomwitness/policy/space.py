@@ -37,10 +37,15 @@ def needed(rate: float, length: timedelta) -> int:
 
 
 def still_to_come(meeting: Meeting, rate: float, now: datetime) -> int:
-    """Bytes that a running meeting will need yet; ``LEAST`` is assumed of one without an end."""
+    """Bytes that a running meeting will need yet.
+
+    At most ``LEAST`` is assumed of one without a booking: its end is a limit, no plan, and others
+    are not to go without protection for it.
+    """
     if meeting.state not in RUNNING:
         return 0
-    return needed(rate, LEAST if meeting.planned_end is None else meeting.planned_end - now)
+    left = LEAST if meeting.planned_end is None else meeting.planned_end - now
+    return needed(rate, left if meeting.booking_key is not None else min(left, LEAST))
 
 
 def refusal(length: timedelta | None, rate: float, promised: int, stock: Stock) -> Shortage | None:

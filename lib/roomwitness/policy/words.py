@@ -101,6 +101,7 @@ class Hold:
 class RoomPolicy:
     """A room's times: record from ``lead`` before to ``lag`` after a booking.
 
+    A meeting that is started by hand ends after ``manual_length``, unless somebody puts it off.
     ``pre_roll`` is how much before a threat outside any meeting is kept: 0 is off, at most 15 s.
     ``two_people`` says that a hold is released by two, neither of whom placed it;
     ``erase_at_review`` that a hold ends by itself at its review date.
@@ -110,6 +111,7 @@ class RoomPolicy:
     lag: timedelta = timedelta(0)
     review_window: timedelta = timedelta(hours=1)
     hold_period: timedelta = timedelta(days=30)
+    manual_length: timedelta = timedelta(hours=3)
     preflight_lead: timedelta = timedelta(minutes=10)
     pre_roll: timedelta = timedelta(0)
     two_people: bool = False
@@ -121,7 +123,8 @@ class Meeting:
     """One protected visit.
 
     ``planned_start`` and ``planned_end`` are the recording's window, lead and lag included;
-    ``planned_end`` is None for a meeting started by hand; one that a threat began has one.
+    ``planned_end`` of a meeting without a booking is when it ends unless staff let it go on; None
+    only for one that an earlier version began by hand.
     ``deadline`` is when it must be erased unless it is held.
     """
 

@@ -58,11 +58,10 @@ class Index:
         self._db = db
 
     def close(self) -> None:
-        """Fold the write-ahead log in and close, once nobody uses it (as ``KeyStore.close``)."""
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+        """Fold the write-ahead log in and close."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     @contextmanager
     def change(self, *, patient: bool = True, synced: bool = True) -> Iterator[sqlite3.Connection]:
@@ -107,21 +106,33 @@ class Index:
         """Insert or replace a meeting and its holds."""
         self.save_meetings([meeting])
 
-    def save_meetings(self, meetings: Iterable[Meeting], logged: int | None = None) -> None:
+    def save_meetings(
+        self, meetings: Iterable[Meeting], logged: int | None = None, *, copied: bool = False
+    ) -> None:
         """Insert or replace meetings and their holds, in one transaction.
 
         ``logged`` says up to which byte of the custody log they are all that it tells of holds.
+        While index and log are being ``copied``, ``reached`` stays: of the log less may be in it.
         """
         with self.change() as db:
             for meeting in meetings:
                 _save(db, meeting)
             if logged is not None:
-                db.execute("INSERT OR REPLACE INTO caught_up VALUES (1, ?)", (logged,))
+                db.execute(
+                    "INSERT INTO caught_up VALUES (1, ?1, CASE WHEN ?2 THEN 0 ELSE ?1 END)"
+                    " ON CONFLICT DO UPDATE SET log_bytes = ?1,"
+                    " reached = CASE WHEN ?2 THEN reached ELSE ?1 END",
+                    (logged, copied),
+                )
 
     def caught_up(self) -> int | None:
         """Up to which byte of the custody log its changes of holds are here; None: never told."""
         rows = self.rows("SELECT log_bytes FROM caught_up")
         return int(rows[0][0]) if rows else None
+
+    def reached(self) -> int:
+        """How many bytes the custody log had, at least."""
+        return int(self.rows("SELECT max(reached) FROM caught_up")[0][0] or 0)
 
     def meetings(self, where: str = "", *values: object) -> list[Meeting]:
         """Meetings, oldest first; ``where`` (of ours, never of a user) chooses."""

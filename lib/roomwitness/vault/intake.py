@@ -3,6 +3,7 @@
 A recording's media is encrypted to the recording's own recipient, which the index has.
 """
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterable
@@ -13,8 +14,8 @@ from . import age
 from .alone import Alone
 from .errors import KeyMissing, VaultFull, disk_error
 from .index import Index
-from .records import ClockEvent, Gap, Segment, file_name, segment_id
-from .writer import SegmentWriter
+from .records import ClockEvent, Gap, Segment, file_name, segment_id, segment_of
+from .writer import PART, TAIL, SegmentWriter
 
 # Recording stops while this much is left: erasing, holding and the custody log need some room.
 MIN_FREE_BYTES = 64 << 20
@@ -47,6 +48,23 @@ class Intake:
     def close(self) -> None:
         """Close the index."""
         self._index.close()
+
+    def sync(self) -> None:
+        """Make what is in the index safe against a power cut; blocks.
+
+        Raises:
+            VaultFull, VaultUnwritable.
+        """
+        try:
+            log = os.open(self._root / "index.db-wal", os.O_RDWR)
+            try:
+                os.fdatasync(log)
+            finally:
+                os.close(log)
+        except FileNotFoundError:
+            return  # Folded into the index, and synced by that.
+        except OSError as err:
+            raise disk_error(err) from None
 
     def segment_writer(
         self, recording_id: str, start: datetime, *, metadata: bool = False
@@ -85,6 +103,21 @@ class Intake:
             return shutil.disk_usage(self._root).free
         except OSError as err:
             raise disk_error(err) from None
+
+    def left_open(self, recording_id: str) -> set[str]:
+        """Ids of segments that have a file, open or sealed, and no row.
+
+        Raises:
+            VaultUnwritable: the folder cannot be read.
+        """
+        folder = self._segments / recording_id
+        try:
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        except OSError as err:
+            raise disk_error(err) from None
+        found = {segment_of(name.removesuffix(PART).removesuffix(TAIL)) for name in names}
+        listed = {segment.id for segment in self._index.segments(recording_id)}
+        return {identifier for identifier in found if identifier is not None} - listed
 
     def add_segment(self, segment: Segment, gaps: Iterable[Gap] = ()) -> None:
         """List a segment that is on the disk, and put gaps where they are known to be by now."""

@@ -5,7 +5,6 @@ against a power cut a moment later, when ``sync`` has been called. Where another
 into the index, rows wait in memory, in their order, until ``settle`` finds it free.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 
-from .errors import IndexBusy, StoreError, disk_error
+from .errors import IndexBusy, StoreError
 from .index import put_clock_event, put_gaps, put_segment
 from .intake import Intake
 from .records import ClockEvent, Gap, Segment
@@ -30,7 +29,6 @@ class LiveIntake(Intake):
     def __init__(self, root: Path, after: Callable[[], None] = lambda: None) -> None:
         super().__init__(root)
         self._after = after
-        self._log = root / "index.db-wal"
         self._rows: deque[Row] = deque()
         self._since = 0.0
         self.unsynced = False
@@ -108,16 +106,7 @@ class LiveIntake(Intake):
             VaultFull, VaultUnwritable.
         """
         self.unsynced = False
-        try:
-            log = os.open(self._log, os.O_RDWR)
-            try:
-                os.fdatasync(log)
-            finally:
-                os.close(log)
-        except FileNotFoundError:
-            return  # Folded into the index, and synced by that.
-        except OSError as err:
-            raise disk_error(err) from None
+        super().sync()
 
     def close(self) -> None:
         """Close the index, when what waits is in it."""

@@ -123,9 +123,22 @@ CREATE TABLE wrap_seen (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Who has each backup; nobody knew until now of those that there are (copies.py).
+_COPY_AGENTS = """
+CREATE TABLE copy_agent (
+    copy TEXT NOT NULL REFERENCES copy, agent TEXT NOT NULL, PRIMARY KEY (copy, agent)
+) STRICT, WITHOUT ROWID;
+INSERT INTO copy_agent SELECT id, '' FROM copy WHERE gone IS NULL;
+"""
+
+# How many bytes the custody log had, at least: a log of fewer is an older one.
+_REACHED = """
+ALTER TABLE caught_up ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;
+"""
+
 SCRIPTS = (
     *(_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS),
-    *(_GAPS_MOVE, _CAUGHT_UP, _WRAPS_SEEN),
+    *(_GAPS_MOVE, _CAUGHT_UP, _WRAPS_SEEN, _COPY_AGENTS, _REACHED),
 )
 
 

@@ -21,6 +21,7 @@ from .listings import Listings
 from .outside import Outside
 from .people import People
 from .preflight import Preflight
+from .presses import Presses
 from .scrub import Scrub
 from .sessions import Sessions
 from .status import Problem, RoomStatus
@@ -38,6 +39,7 @@ class Answers:
 
     keys: Keys
     devices: Devices
+    presses: Presses
 
     def __init__(
         self,
@@ -96,7 +98,6 @@ class Answers:
             self._windows,
             self._preflight.result(room_id),
             self._watches.seconds(room_id),
-            has_camera=bool(room.cameras),
         )
 
     def overdue(self) -> int:
@@ -204,7 +205,7 @@ class Answers:
 
     def wired(self, room: RoomConfig) -> tuple[Problem, ...]:
         """What is wrong now with what is wired to the room's cameras, and with its lamps."""
-        return (*self.cameras.standing(room), *self.lamps.problems(room))
+        return (*self.cameras.problems(room), *self.lamps.problems(room))
 
     def _room_problems(self, room: RoomConfig) -> Iterator[Problem]:
         yield from problems.of_room(
@@ -213,8 +214,8 @@ class Answers:
             invalid=self._wishes.invalid.get(room.id, 0),
         )
         yield from self._preflight.problems(room.id)
-        yield from self.cameras.problems(room)
-        yield from self.lamps.problems(room)
+        yield from self.wired(room)
+        yield from self.presses.problems(room.id)
         yield from self.devices.problems(room)
         yield from self.holds.problems(room.id, self._clock())
         yield from problems.of_cameras(room.id, self._watches.statuses(room.id))

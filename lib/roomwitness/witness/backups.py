@@ -1,10 +1,10 @@
 """What happens while somebody copies the site's folders, and what is known of the copies."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
-from functools import partial
 
 from roomwitness.vault import Vault
+from roomwitness.vault.copies import Listing
 
 from .copies import watch
 from .ledger import Ledger
@@ -37,6 +37,7 @@ class Backups:
         await self._upkeep.run(self._begin, self._clock())
 
     def _begin(self, now: datetime) -> None:
+        self._upkeep.erasures.copies.begin(now)
         watch(self._vault, now)
         # How much evidence the copy will carry.
         held = sum(meeting.held for meeting in self._ledger.meetings)
@@ -53,19 +54,19 @@ class Backups:
         await self._upkeep.run(self._end, self._clock())
 
     def _end(self, now: datetime) -> None:
+        self._upkeep.erasures.copies.end()
         self._vault.thaw()
         watch(self._vault, now)
         self._ledger.release_heads()
         self._ledger.note("backup_ended", now)
 
-    async def are(self, found: Mapping[str, datetime], *, complete: bool) -> None:
-        """Take the backups that there are, by id and begin; ``complete`` if none can be missing.
+    async def are(self, listing: Listing) -> None:
+        """Take the backups that there are.
 
         Raises:
             VaultUnwritable, VaultFull.
         """
-        take = partial(self._upkeep.erasures.copies.take, complete=complete)
-        await self._upkeep.run(take, found, self._clock())
+        await self._upkeep.run(self._upkeep.erasures.copies.take, listing, self._clock())
         self._changed()
 
     @property

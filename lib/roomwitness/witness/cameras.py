@@ -1,9 +1,9 @@
 """The cameras besides their streams: events, panic buttons, tampering (docs/onvif.md)."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 from roomwitness.errors import WitnessError
@@ -12,34 +12,30 @@ from roomwitness.policy.words import RUNNING
 
 from .camera_link import CameraLink, CameraState, Told
 from .config import CameraConfig, RoomConfig
-from .errors import LegalFileIncomplete, RoomIdle
 from .ledger import Ledger
+from .presses import AGAIN_S as _AGAIN_S
+from .presses import Presses
 from .status import Problem
 from .tampering import Tampering
-
-_LOGGER = logging.getLogger(__name__)
-
-# A press that the disk keeps from being reported is not given up before.
-_TRIES, _AGAIN_S = 60, 5.0
-# How long a press that could hold nothing is shown.
-_SHOWN = timedelta(hours=1)
 
 
 class Cameras:
     """One link for each camera with ONVIF.
 
-    ``report`` reports a threat in a room; ``rooms`` are the rooms by id; ``notify`` is told of
-    rooms whose problems may have changed.
+    ``report`` reports a threat in a room once, ``presses`` does not give up; ``rooms`` are the
+    rooms by id; ``notify`` is told of rooms whose problems may have changed.
     """
 
     def __init__(
         self,
-        report: Callable[[str], Awaitable[object]],
+        report: Callable[[str], Awaitable[str]],
+        presses: Presses,
         rooms: Callable[[], Mapping[str, RoomConfig]],
         notify: Callable[[str], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._report = report
+        self._reports = presses
         self._rooms = rooms
         self.notify = notify
         self._clock = clock
@@ -47,7 +43,6 @@ class Cameras:
         self._links: dict[str, CameraLink] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._presses: set[asyncio.Task[None]] = set()
-        self._unheld: dict[tuple[str, str], datetime] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._tampering = Tampering()
 
@@ -100,14 +95,7 @@ class Cameras:
         return lambda: self._listeners.remove(listener)
 
     def problems(self, room: RoomConfig) -> Iterator[Problem]:
-        """What is wrong with the room's cameras besides their streams."""
-        yield from self.standing(room)
-        for camera in room.cameras:
-            if self._is_unheld(room.id, camera.id):
-                yield Problem(key="panic_held_nothing", room_id=room.id, camera_id=camera.id)
-
-    def standing(self, room: RoomConfig) -> Iterator[Problem]:
-        """Those that a meeting would begin with."""
+        """What is wrong with the room's cameras besides their streams: a meeting begins with it."""
         for camera in room.cameras:
             if (link := self._links.get(camera.id)) is None:
                 continue
@@ -118,10 +106,6 @@ class Cameras:
             ):
                 if there:
                     yield Problem(key=key, room_id=room.id, camera_id=camera.id)
-
-    def _is_unheld(self, room_id: str, camera_id: str) -> bool:
-        pressed = self._unheld.get((room_id, camera_id))
-        return pressed is not None and self._clock() - pressed < _SHOWN
 
     def _tell(self, camera_id: str, told: Told) -> None:
         if told is Told.PRESSED:
@@ -145,22 +129,11 @@ class Cameras:
         ]
 
     async def _pressed(self, room_id: str, camera_id: str) -> None:
-        """The panic button was pressed: what the room's own button does, and does not give up."""
-        for number in range(_TRIES):
-            if number:
-                await asyncio.sleep(_AGAIN_S)
-            try:
-                await self._report(room_id)
-            except RoomIdle, LegalFileIncomplete:
-                # Nobody looks at a page now: a repair tells that nothing is held.
-                self._unheld[room_id, camera_id] = self._clock()
-                break
-            except WitnessError as err:
-                _LOGGER.warning("A threat could not be reported yet, trying again: %s", err.key)
-            else:
-                self._unheld.pop((room_id, camera_id), None)
-                break
-        self.notify(room_id)
+        """The panic button was pressed: what the room's own button does."""
+        with suppress(WitnessError):  # Nobody is there to be told; a repair is.
+            await self._reports.report(
+                lambda: self._report(room_id), room_id, camera_id, again_s=_AGAIN_S
+            )
 
     async def log_tampering(self, ledger: Ledger, run: Callable[..., Awaitable[None]]) -> None:
         """Have the custody log say what happened in running meetings; ``run`` does disk work.

@@ -12,6 +12,7 @@ from roomwitness.capture import StreamInfo, StreamSource
 from roomwitness.custody import LogUnwritable
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
+from roomwitness.policy.retention import due
 from roomwitness.policy.words import Booking, Meeting
 from roomwitness.recording import RecordingHost
 from roomwitness.recording.process import Starter, in_process
@@ -22,17 +23,12 @@ from roomwitness.vault.usage import room_bytes
 from . import problems
 from .answers import Answers
 from .backups import Backups
+from .byhand import ByHand
 from .cameras import Cameras
 from .changes import Changes
 from .config import RoomConfig, SiteConfig, signer
 from .devices import Devices
-from .errors import (
-    MeetingNotFound,
-    RefusedByDisk,
-    RefusedByQuota,
-    RoomBusy,
-    RoomIdle,
-)
+from .errors import MeetingNotFound
 from .foresight import Foresight
 from .ground import Ground
 from .holds import Holds
@@ -41,15 +37,16 @@ from .ledger import Ledger
 from .leftovers import Told
 from .outside import Outside
 from .preflight import Preflight
+from .presses import Presses
 from .rules import Rules
 from .scrub import Scrub
 from .sessions import Sessions
-from .space import Space, sizes
+from .space import Space
 from .status import Problem
 from .threats import Threats
 from .tries import Tries
-from .upkeep import Upkeep, new_id
-from .view import current, next_length
+from .upkeep import Upkeep
+from .view import next_length
 from .watches import Watches
 from .wishes import Wishes
 from .witnessing import Witnessing
@@ -117,7 +114,9 @@ class Witness(Answers):
         self.keys = Keys(vault, ledger, upkeep, self._lock, clock, keys, config.keys_file)
         outside = Outside(ledger, config.root / "custody", upkeep.run, clock, self.refresh)
         self.backups = Backups(vault, ledger, upkeep, clock, self.refresh)
-        self._threats = Threats(ledger, upkeep, watches, self._lock, clock)
+        self._threats = Threats(ledger, upkeep, watches, self._lock, clock, self._room)
+        self._by_hand = ByHand(ledger, upkeep, self._lock, lambda: self._clock())
+        self.presses = Presses(changes.of, clock)
         super().__init__(
             vault,
             ledger,
@@ -128,7 +127,7 @@ class Witness(Answers):
             upkeep,
             Scrub(vault, ledger, self._damage_found, self._log_disagrees),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
-            Cameras(self.report_threat, lambda: wishes.rooms, changes.of, clock),
+            Cameras(self._threats.report, self.presses, lambda: wishes.rooms, changes.of, clock),
             outside,
             clock,
         )
@@ -164,7 +163,8 @@ class Witness(Answers):
         self._rules.open()
         self.keys.open(now)
         self.people.open(now)
-        self._upkeep.keys_lost = self._vault.lost_keys()
+        going = {m.id for m in due(ledger.meetings, now)}  # Perhaps broken off by a kill.
+        self._upkeep.keys_lost = [m for m in self._vault.lost_keys() if m not in going]
         for meeting_id in self._upkeep.keys_lost:
             meeting = ledger.get(meeting_id)
             held = meeting is not None and meeting.held
@@ -182,6 +182,7 @@ class Witness(Answers):
             await asyncio.gather(self._ticker, return_exceptions=True)
             self._ticker = None
         await self.cameras.stop()
+        await self.presses.stop()
         await self.lamps.stop()
         await self.devices.stop()
         await self._preflight.stop()
@@ -235,40 +236,34 @@ class Witness(Answers):
         Raises:
             RoomNotFound: no such room.
         """
-        if not self._room(room_id).calendar_bound:
-            return  # It was when somebody began to read its calendar.
-        self._wishes.read(room_id, bookings, self._clock())
+        self._room(room_id)
+        self._wishes.calendar_lost.discard(room_id)
+        self._wishes.bookings[room_id] = tuple(bookings)
+        self._wishes.calendar_read[room_id] = self._clock()
         await self.tick()
         self.changes.of(room_id)
 
     async def calendar_lost(self, room_id: str) -> None:
         """The room's calendar cannot be read: keep to what it said last, and say so."""
-        self._wishes.lose(room_id)
+        self._wishes.calendar_lost.add(room_id)
         self.changes.of(room_id)
 
     async def start_meeting(self, room_id: str) -> str:
         """Start a protected meeting by hand, or a planned one ahead of its time; returns its id.
 
         Raises:
-            RoomNotFound, RoomBusy, RoomWithoutCamera, LegalFileIncomplete, RefusedByDisk,
-            RefusedByQuota.
+            RoomNotFound, RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
         """
-        room = self._room(room_id)
-        room.require_armed()
-        async with self._lock:
-            now = self._clock()
-            if current(self._ledger.of_room(room_id)) is not None:
-                raise RoomBusy
-            await self._require_space(room, now)
-            meeting = Meeting(
-                id=new_id(),
-                room_id=room_id,
-                origin="manual",
-                planned_start=now,
-            )
-            meeting = await self._upkeep.run(self._ledger.create, meeting, now)
-            await self._upkeep.apply(meeting, events.Start(), now, room)
-            return meeting.id
+        return await self._by_hand.start(self._room(room_id))
+
+    async def go_on(self, room_id: str) -> None:
+        """Put the end of a meeting that was started by hand off to the room's length from now.
+
+        Raises:
+            RoomNotFound, RoomIdle.
+            TransitionNotAllowed: it is from a booking.
+        """
+        await self._by_hand.go_on(self._room(room_id))
 
     async def preflight(self, room_id: str) -> tuple[Problem, ...]:
         """Check the room now, for its next booking or an hour; nothing found is good.
@@ -294,23 +289,18 @@ class Witness(Answers):
         Raises:
             RoomNotFound, RoomIdle.
         """
-        room = self._room(room_id)
-        async with self._lock:
-            meeting = current(self._ledger.of_room(room_id))
-            if meeting is None:
-                raise RoomIdle
-            await self._upkeep.apply(meeting, events.End(), self._clock(), room)
+        await self._by_hand.stop(self._room(room_id))
 
     async def report_threat(self, room_id: str, by: str | None = None) -> str:
-        """Hold the running meeting, or the newest one still in review, as evidence; returns its id.
+        """Hold what it is about (``Threats``), as evidence; returns the meeting's id.
 
-        Where none runs and pre-roll is on, a meeting begins that is held at once and has the
-        seconds before. ``by`` is a pseudonymous id of whoever reports it.
+        ``by`` is a pseudonym. What the disk refuses is tried again (``Presses``).
 
         Raises:
-            RoomNotFound, RoomIdle, RoomWithoutCamera, LegalFileIncomplete.
+            RoomNotFound, RoomIdle, LegalFileIncomplete.
         """
-        return await self._threats.report(self._room(room_id), by)
+        report = partial(self._threats.report, room_id, by, self._clock())
+        return await self.presses.report(report, room_id)
 
     async def hand_over(self, meeting_id: str, by: str | None = None) -> None:
         """Note that evidence was handed to the police; it stays held until released.
@@ -373,14 +363,6 @@ class Witness(Answers):
         if meeting is None:
             raise MeetingNotFound
         return meeting, self._wishes.of(meeting.room_id)
-
-    async def _require_space(self, room: RoomConfig, now: datetime) -> None:
-        upkeep = self._upkeep
-        short = await upkeep.run(upkeep.space.refusal, room, None, upkeep.running, now)
-        if short is not None:
-            upkeep.space.forget(room.id)  # Whoever asked is told; nothing waits.
-            refused = RefusedByDisk if short.of == "disk" else RefusedByQuota
-            raise refused(**sizes(short))
 
     def _recorder_lost(self) -> None:
         """The recording process died: what it recorded goes on in another one, without waiting."""

@@ -1,6 +1,6 @@
 """Backups that still carry a key of what was erased: known, named in receipts, told until gone."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -27,6 +27,9 @@ class Copies:
         self._vault = vault
         self._ledger = ledger
         self._carrying: tuple[copies.Copy, ...] = ()
+        # Begins of backups that no look can have listed yet, and whether the last one ended.
+        self._begun: list[datetime] = []
+        self._ended = False
 
     def refresh(self) -> None:
         """Look again which backups carry a key of something erased."""
@@ -36,10 +39,21 @@ class Copies:
         """Note whose wraps a backup that is taken now would carry."""
         watch(self._vault, now)
 
-    def take(self, found: Mapping[str, datetime], now: datetime, *, complete: bool) -> None:
-        """Take the backups that there are now; ``complete`` if none can be missing."""
+    def begin(self, now: datetime) -> None:
+        """A backup begins: it carries what there is, and is listed when it is done."""
+        self._begun.append(now)
+        self._ended = False
+
+    def end(self) -> None:
+        """It has all of its files: the next look that is settled lists it."""
+        self._ended = True
+
+    def take(self, listing: copies.Listing, now: datetime) -> None:
+        """Take the backups that there are now."""
         self.watch(now)
-        copies.note(self._vault.index, found, now, complete=complete)
+        copies.note(self._vault.index, listing, now)
+        if listing.settled and self._ended:
+            self._begun.clear()
         self.refresh()
 
     @property
@@ -62,7 +76,7 @@ class Copies:
         """What a receipt says: the backups that carry a custodians' wrap of the meeting."""
         return [
             {"backup": copy.id, "taken": copy.taken.isoformat()}
-            for copy in copies.of_meeting(self._vault.index, meeting, now)
+            for copy in copies.of_meeting(self._vault.index, meeting, now, self._begun)
         ]
 
     def problems(self) -> Iterable[Problem]:

@@ -1,8 +1,8 @@
 """What the custody log says of holds (never a reason's text) and of a recording that ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from roomwitness.custody import SealedFile, files_root
+from roomwitness.custody import SealedFile, files_root, rows_root
 from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting
@@ -79,7 +79,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def bound_fields(sealed: Sequence[Segment]) -> dict[str, str | int]:
-    """How many files a recording has, and the head of the tree over their digests."""
-    files = [SealedFile(s.path.name, s.bytes, s.sha256) for s in sealed]
-    return {"files": len(files), "files_root": files_root(files)}
+def bound_fields(
+    files: Iterable[tuple[str, int, str]], rows: Iterable[bytes], left: Iterable[str]
+) -> dict[str, str | int]:
+    """How many files a recording has, the heads of the trees over their digests and its rows.
+
+    ``open`` names the segments that are ``left`` unsealed, by id.
+    """
+    sealed = [SealedFile(*each) for each in files]
+    return {
+        "files": len(sealed),
+        "files_root": files_root(sealed),
+        "rows_root": rows_root(rows),
+        "open": " ".join(sorted(left)),
+    }

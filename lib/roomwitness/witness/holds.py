@@ -67,7 +67,7 @@ class Holds:
                 kind=kind,
                 reason=reason,
                 created=now,
-                review_date=review_date or now + room.policy.hold_period,
+                review_date=review_date or now + rules.period(room.policy),
                 placed_by=by,
             )
             await self._upkeep.apply(meeting, events.PlaceHold(hold), now, room)

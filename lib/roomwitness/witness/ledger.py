@@ -76,12 +76,14 @@ class Ledger:
                 self._log_dir.rename(aside)
             self._log = CustodyLog(self._log_dir, self._signer, self._origin)
             self._log.open(now)
+        # A new one that was begun in a tampered one's place has less too.
+        older = aside is None and self._vault.index.reached() > self._log.length
         late = unread(self._log, self._vault.index)
         if aside is not None:
             self.note("log_tampered", now, kept_as=aside.name)
         pattern = f"{self._log_dir.name}.tampered-*"
         self.tampered = tuple(sorted(path.name for path in self._log_dir.parent.glob(pattern)))
-        self._look_for_rollback(now)
+        self._look_for_rollback(now, older=older)
         for meeting in self._vault.live_meetings(now - _LONGEST - _REMEMBER):
             self._remember(meeting, now)
         self._carry_out(late, now)
@@ -104,12 +106,16 @@ class Ledger:
         with suppress(LogUnwritable, VaultFull, VaultUnwritable):  # Then the upkeep does it.
             self.catch_up()
 
-    def _look_for_rollback(self, now: datetime) -> None:
+    def _look_for_rollback(self, now: datetime, *, older: bool) -> None:
+        """Tell that the log once had more, as log, kept heads or index (``older``) know.
+
+        Only the first two know how many entries there were.
+        """
         kept = self._kept.open().set_aside(self._log.size, now)
         had = max(self._log.rolled_back_from or 0, kept or 0)
-        self.rolled_back = had > 0
-        if had:
-            self.note("log_rolled_back", now, had=had)
+        self.rolled_back = had > 0 or older
+        if self.rolled_back:
+            self.note("log_rolled_back", now, had=had or None)
         if self._kept.last is None or self._log.adopted:  # The first hour counts from here.
             self.keep_checkpoint(now)
 
@@ -276,7 +282,7 @@ class Ledger:
             return
         self._log.checkpoint()
         meetings = self._late()
-        self._vault.index.save_meetings(meetings, self._log.length)
+        self._save(meetings)
         for meeting in meetings:
             if meeting.held:
                 self._vault.hold_meeting(meeting.id)
@@ -303,8 +309,12 @@ class Ledger:
 
     def _store(self, meeting: Meeting, now: datetime) -> None:
         # With those that are behind: the index is what the log tells of holds, or is not changed.
-        self._vault.index.save_meetings([*self._late(), meeting], self._log.length)
+        self._save([*self._late(), meeting])
         self._remember(meeting, now)
+
+    def _save(self, meetings: Sequence[Meeting]) -> None:
+        copied = self._held_since is not None
+        self._vault.index.save_meetings(meetings, self._log.length, copied=copied)
 
     def _remember(self, meeting: Meeting, now: datetime) -> None:
         if meeting.state is not MeetingState.ERASED:

@@ -11,10 +11,8 @@ from pathlib import Path
 from roomwitness.custody import (
     Account,
     LogTampered,
-    SealedFile,
     disagreements,
     encode_entry,
-    files_root,
     read_account,
     verify_log,
 )
@@ -27,6 +25,7 @@ from roomwitness.vault.keys import key_id
 from roomwitness.vault.listed import listed
 
 from .config import generate_site_keys, signer
+from .entries import bound_fields
 from .ledger import Ledger
 
 
@@ -77,13 +76,14 @@ def _continue_log(vault: Vault, folder: Path, fresh: StoredKeys, now: datetime) 
         aside = folder.with_name(f"{folder.name}.lost-key-{now:%Y%m%dT%H%M%S.%fZ}")
         folder.rename(aside)
         fields["kept_as"] = aside.name
+    vault.index.save_meetings([], 0)  # It is another log, and no older one.
     ledger = Ledger(vault, folder, signer(fresh), fresh.origin)
     ledger.open(now)
     try:
         fields |= {"site": key_id(fresh.ring.site.recipient), "doubtful": len(doubtful)}
         ledger.note("site_keys_replaced", now, **fields)
         leaves = []
-        for recording, meeting, ended, sealed in rows:
+        for recording, meeting, ended, sealed, told in rows:
             if recording in doubtful:
                 continue
             leaves.append(
@@ -93,15 +93,12 @@ def _continue_log(vault: Vault, folder: Path, fresh: StoredKeys, now: datetime) 
                     {"recording": recording, "meeting": meeting, "carried": True},
                 )
             )
-            if ended:
-                root = files_root(SealedFile(*file) for file in sealed)
-                leaves.append(
-                    encode_entry(
-                        "recording_carried",
-                        now,
-                        {"recording": recording, "files": len(sealed), "files_root": root},
-                    )
-                )
+            bound = account.ended.get(recording)
+            if ended or bound is not None:
+                named = None if bound is None else bound.open
+                left = vault.left_open(recording) if named is None else named
+                fields = {"recording": recording, **bound_fields(sealed, told, left)}
+                leaves.append(encode_entry("recording_carried", now, fields))
         ledger.note_all(leaves)
     finally:
         ledger.close()

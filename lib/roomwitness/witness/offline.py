@@ -102,6 +102,8 @@ def recover(
         account = Told(ledger.log, ledger.folder, ledger.signer.vkey, now, offline=True)
         found = vault.recover(account)
         ledger.recordings.recovered(found, now)
+        if ledger.recordings.refused:  # check names them.
+            raise LogTampered("recordings are not as the log was told: nothing is signed for them")
         return found, vault.closed()
 
 

@@ -148,7 +148,8 @@ class Outside:
         due = [
             destination
             for destination in self._destinations
-            if (found := standing.setdefault(destination.key, Standing())).done < kept.size
+            # Also if it attested more: the log was cut back, and it must be told what there is now.
+            if (found := standing.setdefault(destination.key, Standing())).done != kept.size
             and found.ready(now)
         ]
         if due:

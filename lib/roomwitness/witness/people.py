@@ -17,6 +17,8 @@ from .errors import PersonStillNeeded, PersonUnknown
 from .ledger import Ledger
 from .upkeep import Upkeep
 
+DECIDERS = "deciders_set"
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class People:
         self._upkeep = upkeep
         self._clock = clock
         self._rooms = rooms
+        self._deciders = ""
 
     def open(self, now: datetime) -> None:
         """Log that nobody is known any more, and forget whom the log says; blocks on disk.
@@ -46,6 +49,8 @@ class People:
         """
         if self._table.damaged:
             self._ledger.note("people_lost", now)
+        for entry in told(self._ledger.log.since(0), (DECIDERS,)):
+            self._deciders = str(entry.get("people", ""))
         for entry in told(self._ledger.log.since(0), ("person_forgotten",)):
             person = str(entry.get("person"))
             if self._table.account(person) is None:
@@ -81,6 +86,18 @@ class People:
     def known(self, account: str) -> str | None:
         """The pseudonym that a person has, if any."""
         return self._table.known(account)
+
+    async def set_deciders(self, accounts: Iterable[str]) -> None:
+        """Have the log say who may decide about evidence beside administrators, if it is news.
+
+        Raises:
+            LogUnwritable: it must be tried again before it counts.
+        """
+        people = ",".join(sorted(person for a in accounts if (person := self.pseudonym(a))))
+        if people != self._deciders:
+            note = partial(self._ledger.note, DECIDERS, people=people)
+            await self._upkeep.run(note, self._clock())
+            self._deciders = people
 
     async def forget(self, person: str | None, by: str | None = None) -> None:
         """Erase who a pseudonym is. Log and index keep it, and it says nothing any more.

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from roomwitness.custody import CustodyLog, LogUnwritable
+from roomwitness.custody import Bound, CustodyLog, LogUnwritable, SealedFile, last_bound
 from roomwitness.policy.words import GapCause, Meeting
 from roomwitness.vault import Gap, Recording, Recovered, Vault, rates
+from roomwitness.vault.listed import files_of, rows_of
 
 from .entries import bound_fields, clock_fields
 
@@ -74,6 +75,10 @@ class Recordings:
         self.shown_clock: Callable[[str], Mapping[str, float]] = lambda _camera_id: {}
         # With what its entry is to say besides.
         self.unlogged: dict[str, dict[str, float]] = {}
+        # Begun by this process and not ended: the log binds nothing of them yet.
+        self._unbound: set[str] = set()
+        # The log has them with other files or rows than the index: nothing of them was signed.
+        self.refused: set[str] = set()
 
     def open(self, over: Iterable[str], now: datetime, *, whole: bool) -> None:
         """Find what a kill left of meetings that are ``over``, or kept from the log.
@@ -116,7 +121,8 @@ class Recordings:
 
         ``kept_since`` is when its pre-roll began, if a threat keeps that.
 
-        An open recording whose key was lost is ended: nobody could read what would follow.
+        An open recording whose key was lost is ended: nobody could read what would follow. So is
+        one that ended by the log, whatever the index says.
 
         Raises:
             LogUnwritable, VaultUnwritable, VaultFull, CustodiansUnusable: try again, it goes on
@@ -124,7 +130,7 @@ class Recordings:
         """
         for recording in self._vault.recordings(meeting.id):
             if recording.camera_id == camera_id and recording.ended is None:
-                if self._vault.has_key(recording.id):
+                if self._vault.has_key(recording.id) and self._bound(recording.id) is None:
                     return self._resume(recording, now)
                 self._end(recording, now)
         start = now if kept_since is None else min(now, kept_since)
@@ -133,6 +139,7 @@ class Recordings:
         self.unlogged[recording.id] = {} if kept_since is None else {"pre_roll_s": before}
         self._log_begun(recording, now)
         del self.unlogged[recording.id]
+        self._unbound.add(recording.id)
         self._hold(meeting.id)
         return Place(recording, start, GapCause.CONNECTING)
 
@@ -163,21 +170,49 @@ class Recordings:
             fields = {"recording": each.recording_id, "segment": each.segment_id}
             self._note("segment_recovered", now, **fields)
         for recording_id in sorted({each.recording_id for each in found}):
-            recording = self._vault.recording(recording_id)
-            if recording is not None and recording.ended is not None:
-                fields = {"recording": recording_id}
-                self._note("recording_amended", now, **fields, **self._sealed(recording_id))
+            bound = self._bound(recording_id)
+            if bound is not None and self._vault.recording(recording_id) is not None:
+                fresh = {f.segment_id for f in found if f.recording_id == recording_id}
+                self._amend(recording_id, bound, fresh, now)
 
-    def _sealed(self, recording_id: str) -> dict[str, str | int]:
-        """What binds a recording's files to the log (custody/sealed.py)."""
-        return bound_fields(
-            [*self._vault.segments(recording_id), *self._vault.metadata(recording_id)]
-        )
+    def _amend(self, recording_id: str, bound: Bound, fresh: Set[str], now: datetime) -> None:
+        """Bind what came to light with the rest; but never what the log knows otherwise.
+
+        Whoever writes files and index, and has no key, would have the site sign for them: only
+        what was not sealed when the recording ended may be added, to what was bound as it was.
+        """
+        rows = self._vault.index.rows
+        late = fresh if bound.open is None else bound.open
+        files = [SealedFile(*each) for each in files_of(rows, recording_id, late)]
+        if not bound.holds(files, rows_of(rows, recording_id, late)):
+            self.refused.add(recording_id)  # The check tells it: recording-as-logged.
+            return
+        left = self._vault.left_open(recording_id)
+        fields = self._binding(recording_id, left if bound.open is None else left & bound.open)
+        self._note("recording_amended", now, recording=recording_id, **fields)
+
+    def _bound(self, recording_id: str) -> Bound | None:
+        """What the log binds the recording by.
+
+        Raises:
+            LogUnwritable: the log cannot be read.
+        """
+        return None if recording_id in self._unbound else last_bound(self._log(), recording_id)
+
+    def _binding(self, recording_id: str, left: Set[str]) -> dict[str, str | int]:
+        """What binds a recording to the log (custody/bound.py); ``left`` are segments left open."""
+        self._vault.sync()  # A loss of power must not take a row of which the log says that it is.
+        rows = self._vault.index.rows
+        return bound_fields(files_of(rows, recording_id), rows_of(rows, recording_id), left)
 
     def _end(self, recording: Recording, end: datetime) -> None:
         if recording.id in self.unlogged:
             self.catch_up(end)
         self.recovered(self._vault.make_whole(recording.id), end)
+        if (bound := self._bound(recording.id)) is not None:
+            # A kill came before the row, or somebody took its end away: nothing is signed again.
+            self._vault.end_recording(recording.id, bound.ended or end)
+            return
         until = self._vault.covered_until(recording.id)
         if end - until > _A_PICTURE:
             self._vault.add_gap(
@@ -185,6 +220,7 @@ class Recordings:
             )
         segments = self._vault.segments(recording.id)
         rates.weigh(self._vault.index, recording, end)
+        fields = self._binding(recording.id, self._vault.left_open(recording.id))
         self._note(
             "recording_ended",
             end,
@@ -194,7 +230,8 @@ class Recordings:
             gaps=len(self._vault.gaps(recording.id)),
             **clock_fields(segments),
             **self.shown_clock(recording.camera_id),
-            **self._sealed(recording.id),
+            **fields,
         )
+        self._unbound.discard(recording.id)
         # Only now: a recording that is listed as ended is in the log with its files.
         self._vault.end_recording(recording.id, end)

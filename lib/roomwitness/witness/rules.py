@@ -12,6 +12,7 @@ from typing import Any
 
 from roomwitness.custody import LogUnwritable, encode_entry
 from roomwitness.custody.adopted import told
+from roomwitness.policy.holds import period
 from roomwitness.policy.words import RoomPolicy
 
 from .config import LegalFile, RoomConfig
@@ -40,7 +41,7 @@ class Guard:
         return cls(
             two_people=room.policy.two_people,
             erase_at_review=room.policy.erase_at_review,
-            hold_period=room.policy.hold_period,
+            hold_period=period(room.policy),
             review_window=room.policy.review_window,
             decision=room.legal_file.disposal_decision,
         )

@@ -43,7 +43,6 @@ class RoomStatus:
     meeting_id: str | None = None
     recording: bool = False
     next_booking: datetime | None = None
-    next_booking_end: datetime | None = None
     evidence_held: int = 0
     next_review: datetime | None = None
     releases_pending: int = 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
 
 from roomwitness.capture import CaptureStatus
 from roomwitness.policy import retention
@@ -14,6 +13,7 @@ from roomwitness.vault import Receipt
 from .status import Checked, Problem, RoomStatus
 
 _OVERDUE_GRACE = timedelta(seconds=60)
+_REPORTABLE = KEPT | {MeetingState.REVIEW}
 _SHOWN_FIRST = (RUNNING, {MeetingState.PREFLIGHT}, {MeetingState.REVIEW}, {MeetingState.PLANNED})
 
 
@@ -22,10 +22,11 @@ def current(meetings: Iterable[Meeting]) -> Meeting | None:
     return next((m for m in meetings if m.state in RUNNING), None)
 
 
-def newest_in_review(meetings: Iterable[Meeting], now: datetime) -> Meeting | None:
-    """The meeting that ended last and can still be reported."""
-    review = [m for m in meetings if m.state is MeetingState.REVIEW and can_be_held(m, now)]
-    return max(review, key=lambda m: m.ended or m.planned_start, default=None)
+def newest_ended(meetings: Iterable[Meeting], now: datetime) -> Meeting | None:
+    """The meeting that ended last and can still be reported; one that is not held before others."""
+    found = [m for m in meetings if m.state in _REPORTABLE and can_be_held(m, now)]
+    review = MeetingState.REVIEW
+    return max(found, key=lambda m: (m.state is review, m.ended or m.planned_start), default=None)
 
 
 def overdue(
@@ -75,25 +76,16 @@ def room_status(
     windows: Mapping[str, timedelta],
     checked: Checked | None = None,
     pre_roll_s: float = 0.0,
-    *,
-    has_camera: bool = True,
 ) -> RoomStatus:
-    """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's.
-
-    Without a camera what runs is shown as paused, for nothing is recorded.
-    """
+    """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
     meeting = shown(meetings)
-    state: MeetingState | Literal["idle"] = meeting.state if meeting else "idle"
-    if state == MeetingState.RECORDING and not has_camera:
-        state = MeetingState.PAUSED
     ahead = next_booking(bookings, now)
     problem = next(iter(problems), None)
     return RoomStatus(
-        state=state,
+        state=meeting.state if meeting else "idle",
         meeting_id=meeting.id if meeting else None,
-        recording=state == MeetingState.RECORDING,
+        recording=meeting is not None and meeting.state is MeetingState.RECORDING,
         next_booking=ahead.start if ahead else None,
-        next_booking_end=ahead.end if ahead else None,
         evidence_held=sum(m.held for m in meetings),
         next_erasure=retention.next_erasure(meetings),
         overdue=len(overdue(meetings, now, windows)),

@@ -16,23 +16,23 @@ from pathlib import Path
 from roomwitness import cli
 from roomwitness.custody import SealedFile, SiteSigner, encode_entry, files_root
 from roomwitness.policy import meeting as events
-from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import SegmentSummary, Vault, age
+from roomwitness.policy.words import GapCause, Meeting, RoomPolicy
+from roomwitness.vault import ClockEvent, Gap, SegmentSummary, Vault, age
 from roomwitness.witness.ledger import Ledger
 
-_T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 _ORIGIN = "roomwitness/bench"
 _POLICY = RoomPolicy(two_people=True)
 _ENDING: tuple[dict[str, str | float], ...] = (
     {"kind": "release_hold", "hold": "h", "by": "p-3"},
     {"kind": "lapse_hold", "hold": "h"},
     {"kind": "ask_release", "hold": "h", "by": "p-3"},
-    {"kind": "extend_hold", "hold": "h", "review_date": _T.timestamp() + 1},
+    {"kind": "extend_hold", "hold": "h", "review_date": T.timestamp() + 1},
     {"kind": "erased"},
 )
 
 
-class _Site:
+class Site:
     """One meeting that is held, with a recording that has ended."""
 
     def __init__(self, root: Path) -> None:
@@ -40,19 +40,26 @@ class _Site:
         self._identity, self._custodian = age.generate_identity(), age.generate_identity()
         self._signer = SiteSigner.generate(_ORIGIN)
         self.start()
-        meeting = Meeting(id="m", room_id="r", origin="manual", planned_start=_T)
-        meeting = self.ledger.create(meeting, _T)
-        meeting = self.ledger.apply(meeting, events.Start(), _T, _POLICY)
-        recording = self.ledger.recordings.begin(meeting, "c", _T).recording
-        writer = self.vault.segment_writer(recording.id, _T)
+        meeting = Meeting(id="m", room_id="r", origin="manual", planned_start=T)
+        meeting = self.ledger.create(meeting, T)
+        meeting = self.ledger.apply(meeting, events.Start(), T, _POLICY)
+        recording = self.ledger.recordings.begin(meeting, "c", T).recording
+        writer = self.vault.segment_writer(recording.id, T)
         writer.write(b"what happened " * 900)
         self.segment = writer.close(
-            SegmentSummary(start=_T, end=_T, media_seconds=60, frames=600, lost_packets=0)
+            SegmentSummary(start=T, end=T, media_seconds=60, frames=600, lost_packets=0)
         )
         self.recording = recording.id
-        meeting = self.ledger.apply(meeting, events.ReportThreat("h", "p-1"), _T, _POLICY)
-        meeting = self.ledger.apply(meeting, events.End(), _T, _POLICY)
-        self.ledger.recordings.end(meeting, _T)
+        gap = timedelta(seconds=20), timedelta(seconds=30)
+        self.vault.add_gap(
+            Gap(recording_id=recording.id, start=T + gap[0], end=T + gap[1], cause=GapCause.STALLED)
+        )
+        self.vault.add_clock_event(
+            ClockEvent(recording_id=recording.id, at=T, kind="camera_offset", seconds=0.5)
+        )
+        meeting = self.ledger.apply(meeting, events.ReportThreat("h", "p-1"), T, _POLICY)
+        meeting = self.ledger.apply(meeting, events.End(), T, _POLICY)
+        self.ledger.recordings.end(meeting, T)
         self.stop()
         shutil.copytree(root, root.with_name("kept"))
 
@@ -61,7 +68,7 @@ class _Site:
         self.vault = Vault(*folders, self._identity, (self._custodian.recipient,), 0)
         self.vault.open()
         self.ledger = Ledger(self.vault, self.root / "vault" / "custody", self._signer, _ORIGIN)
-        self.ledger.open(_T + timedelta(hours=1))
+        self.ledger.open(T + timedelta(hours=1))
 
     def stop(self) -> None:
         self.ledger.close()
@@ -69,7 +76,7 @@ class _Site:
 
     def forge(self, kind: str, **fields: str | int | float) -> None:
         with (self.root / "vault" / "custody" / "log.jsonl").open("ab") as file:
-            file.write(encode_entry(kind, _T, fields) + b"\n")
+            file.write(encode_entry(kind, T, fields) + b"\n")
 
     def sql(self, *statements: str) -> None:
         with contextlib.closing(sqlite3.connect(self.root / "vault" / "index.db")) as db:
@@ -98,7 +105,7 @@ class _Site:
 
 def tries(root: Path) -> Iterator[tuple[str, bool]]:
     """Each thing that was done, and whether it was detected."""
-    site = _Site(root / "site")
+    site = Site(root / "site")
     if not (site.verified()[0] and site.checked()):
         raise SystemExit("a site that was not changed counts as changed")
     for entry in _ENDING:
@@ -113,7 +120,7 @@ def tries(root: Path) -> Iterator[tuple[str, bool]]:
         yield from _told(site, f"forged line: {kind}", found=True)
 
 
-def _told(site: _Site, kind: str, *, found: bool = False) -> Iterator[tuple[str, bool]]:
+def _told(site: Site, kind: str, *, found: bool = False) -> Iterator[tuple[str, bool]]:
     """``found``: whether also `check` must find it after the start."""
     yield f"{kind}: verify-log before the start", not site.verified()[0]
     yield f"{kind}: check before the start", not site.checked()
@@ -130,7 +137,7 @@ def _told(site: _Site, kind: str, *, found: bool = False) -> Iterator[tuple[str,
     site.restore()
 
 
-def _exchange(site: _Site) -> None:
+def _exchange(site: Site) -> None:
     recipient = age.generate_identity().recipient
     data = age.encrypt(b"nothing happened", [recipient])
     digest = sha256(data).hexdigest()
@@ -140,7 +147,7 @@ def _exchange(site: _Site) -> None:
     site.forge("recording_amended", recording=site.recording, files=1, files_root=root)
 
 
-def _remove(site: _Site) -> None:
+def _remove(site: Site) -> None:
     shutil.rmtree(site.root / "vault" / "segments" / site.recording)
     for store in ("cache/ephemeral-keys.db", "held/held-keys.db"):
         with contextlib.closing(sqlite3.connect(site.root / store)) as db:

@@ -4,7 +4,8 @@ Segments: by age alone (flips, cuts, chunks moved, repeated, replayed), by the i
 (another segment of the same recording in its place), and, where whoever did it wrote the index
 too, by the custody log (`bench/_bound.py`). Custody log: by what a person runs, each for itself:
 `roomwitness verify-log`, and the start of a site. Lines forged behind it: by what the start and
-`roomwitness check` make of them (`bench/_forged.py`). The age reader: the C2SP kit, and that
+`roomwitness check` make of them (`bench/_forged.py`). Evidence that the site is baited to sign
+anew, and rows of what ended: `bench/_rebound.py`. The age reader: the C2SP kit, and that
 whatever header it takes has one form only.
 """
 
@@ -18,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bench import _bound, _forged, _report
+from bench import _bound, _forged, _rebound, _report
 from roomwitness import cli
 from roomwitness.custody import CustodyLog, LogTampered, SiteSigner
 from roomwitness.policy.words import Meeting, MeetingState
@@ -56,6 +57,8 @@ def main(words: Sequence[str] | None = None) -> None:
         for kind, detected in _bound.tries(Path(folder) / "bound", 4 if args.quick else 12):
             tally.count(kind, detected=detected)
         for kind, detected in _forged.tries(Path(folder) / "forged"):
+            tally.count(kind, detected=detected)
+        for kind, detected in _rebound.tries(Path(folder) / "rebound"):
             tally.count(kind, detected=detected)
         _log(Path(folder) / "log", tally, 20 if args.quick else 200)
     _headers(

@@ -200,6 +200,18 @@ def test_another_source_begins_anew_without_inventing_losses() -> None:
     assert (track.lost, track.epoch) == (0, 1)
 
 
+def test_what_came_of_a_new_source_before_it_was_believed_is_counted() -> None:
+    out: list[AccessUnit] = []
+    track = Track(96, 90000, H264Depacketizer(out.append))
+    for sequence in (50000, 50002, 50003, 50005, 50006, 50007):
+        if sequence == 50000:
+            ours = _packet(10)
+            track.rtp(ours, 0, len(ours))
+        packet = _packet(sequence, 2)
+        track.rtp(packet, 0, len(packet))
+    assert (track.lost, track.epoch) == (5, 1), "three that came and two between"
+
+
 def test_a_stray_packet_of_another_source_changes_nothing() -> None:
     track = Track(96, 90000, H264Depacketizer(lambda _unit: None))
     for sequence, ssrc in ((10, 1), (50000, 2), (50001, 2), (11, 1), (50002, 2), (12, 1)):

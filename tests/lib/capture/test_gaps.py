@@ -25,7 +25,7 @@ from tests.camera.faulty import Fault
 from tests.camera.media import Unit
 
 from .clockworld import FORM
-from .memory import MemorySink, SinkFailed
+from .memory import MemorySegment, MemorySink, SinkFailed
 from .scripted import joined
 from .test_faults import FPS, Outcome, at_of, record
 
@@ -205,6 +205,47 @@ def test_a_segment_that_cannot_be_sealed_keeps_its_gaps_where_they_were() -> Non
     world.segmenter.abort(GapCause.DISK_FULL)
     assert abs(world.sink.opened[0].start - at(1.2)) <= _ROUNDING
     assert near(world.only(GapCause.PACKET_LOSS), 1.2, 1.6), "as what is recovered"
+
+
+def test_a_segment_whose_gap_cannot_be_written_is_let_go() -> None:
+    world = World()
+    opened = world.sink.open
+
+    def filled(start: datetime) -> MemorySegment:
+        found = opened(start)
+        world.sink.full = True
+        return found
+
+    world.sink.open = filled  # type: ignore[method-assign]
+    for moment in (2.0, 3.0):
+        with pytest.raises(SinkFailed):
+            world.picture(moment, moment, key=True)
+        world.segmenter.abort(GapCause.DISK_FULL)
+        world.sink.full = False
+    world.sink.open = opened  # type: ignore[method-assign]
+    world.picture(4.0, 4.0, key=True)
+    assert [segment.aborted for segment in world.sink.opened] == [True, True, False]
+    assert world.sink.gaps == [
+        (T, at(2), GapCause.CONNECTING, 0),
+        (at(2), at(3), GapCause.DISK_FULL, 0),
+        (at(3), at(4), GapCause.DISK_FULL, 0),
+    ]
+
+
+def test_metadata_that_cannot_be_begun_is_let_go() -> None:
+    world = World()
+    world.picture(0.0, 0.0, key=True)
+    opened = world.sink.open_metadata
+
+    def full(start: datetime) -> MemorySegment:
+        out = opened(start)
+        out.sink.full = True
+        return out
+
+    world.sink.open_metadata = full  # type: ignore[method-assign]
+    with pytest.raises(SinkFailed):
+        world.segmenter.metadata(0, b"<a/>", world.track, world.track, at(0))
+    assert [beside.aborted for beside in world.sink.beside] == [True]
 
 
 def test_the_gap_before_a_segment_moves_back_as_well() -> None:

@@ -33,10 +33,15 @@ def at(seconds: float) -> datetime:
 
 @dataclass
 class Film:
-    """Five pictures a second, a keyframe each second, segments of five; sound when it is said."""
+    """Five pictures a second, a keyframe each second, segments of five; sound when it is said.
+
+    Their media clocks are so many seconds ahead.
+    """
 
     sink: MemorySink = field(default_factory=MemorySink)
     began: int = 0
+    pictures_ahead: float = 0.0
+    sounds_ahead: float = 0.0
 
     def __post_init__(self) -> None:
         codec = sound_codec(sdp.Media("audio", 8, "PCMA", 8000, 1, "", {}))
@@ -55,12 +60,12 @@ class Film:
             when, number, self.began = at(self.began * STEP), self.began, self.began + 1
             if seen:
                 unit = AccessUnit(
-                    round(number * STEP * 90000), [b"\x65"], 1, key=number % 5 == 0, picture=True,
-                    format=FORM,
+                    round((number * STEP + self.pictures_ahead) * 90000), [b"\x65"], 1,
+                    key=number % 5 == 0, picture=True, format=FORM,
                 )  # fmt: skip
                 self.segmenter.picture(unit, self.pictures, when)
             if heard:
-                time = round(number * STEP * 8000) + 77
+                time = round((number * STEP + self.sounds_ahead) * 8000) + 77
                 self.segmenter.sound(time, b"\xd5" * 1600, self.sounds, self.pictures, when)
 
     def end(self) -> None:
@@ -113,6 +118,47 @@ def test_where_pictures_are_missing_too_that_is_said_of_both() -> None:
     film.play([PLAYED] * 10 + [NOTHING] * 15 + [PLAYED] * 10)
     film.end()
     assert film.sink.causes == [GapCause.STALLED]
+
+
+def test_lost_pictures_excuse_no_more_than_their_own_time() -> None:
+    film = Film()
+    film.play([PLAYED] * 25)
+    for _ in range(23):
+        film.play([MUTE] * 6)
+        film.pictures.lost += 1
+        film.play([NOTHING, MUTE])
+    film.play([PLAYED])
+    film.end()
+    assert film.silences() == [pytest.approx((4.8, 41.8), abs=0.01)]
+
+
+def test_sound_that_comes_late_after_a_pause_of_both_is_not_missed() -> None:
+    film = Film()
+    film.play([PLAYED] * 10 + [NOTHING] * 51 + [MUTE])
+    film.segmenter.sound(10 * 1600 + 77, bytes(1600), film.sounds, film.pictures, at(12.3))
+    film.play([MUTE] * 4 + [PLAYED] * 5)
+    film.end()
+    assert film.sink.causes == [GapCause.STALLED]
+
+
+@pytest.mark.parametrize("mute", [2, 9])
+def test_a_hole_where_sound_alone_counts_anew_is_declared(mute: int) -> None:
+    film = Film()
+    film.play([PLAYED] * 10 + [MUTE] * mute)
+    film.sounds.epoch += 1
+    film.play([PLAYED] * 10)
+    film.end()
+    assert film.silences(GapCause.SOUND_LOSS) == [pytest.approx((1.8, 2.0 + mute * STEP), abs=0.01)]
+    assert film.sink.causes == [GapCause.SOUND_LOSS]
+
+
+def test_where_nothing_is_missing_there_is_no_hole() -> None:
+    film = Film()
+    film.play([PLAYED] * 10)
+    film.sounds.epoch += 1
+    film.play([PLAYED] * 10)
+    film.end()
+    assert film.sink.gaps == []
 
 
 def test_a_camera_that_counts_anew_has_been_silent_for_no_time() -> None:
@@ -187,12 +233,13 @@ def test_what_could_not_be_written_is_written_with_the_next() -> None:
 # The silence goes on behind a segment's end, for less than two seconds more.
 @example([(MUTE, 10), (PLAYED, 1), (MUTE, 10)])
 @example([(NOTHING, 26), (PLAYED, 11), (MUTE, 30), (PLAYED, 1)])
+@example([(MUTE, 9), (NOTHING, 4)] * 4)
 @example([(MUTE, 10), (PLAYED, 1), (MUTE, 10)])
 @given(
     st.lists(
         st.tuples(st.sampled_from([PLAYED, MUTE, NOTHING]), st.integers(1, 30)),
         min_size=1,
-        max_size=8,
+        max_size=12,
     )
 )
 def test_pictures_without_sound_are_declared_and_heard_ones_are_not(
@@ -213,8 +260,8 @@ def test_pictures_without_sound_are_declared_and_heard_ones_are_not(
         assert any(begin <= moment <= end for begin, end in film.silences(*causes))
     mute = 0
     for number, (seen, heard) in enumerate(steps):
-        mute = 0 if heard or not seen else mute + 1
-        if mute * STEP > 4.0:  # Two seconds, and what of them lies in an open fragment.
+        mute = 0 if heard else mute + seen  # Where pictures are missing too, that is said of both.
+        if seen and mute * STEP > 4.0:  # Two seconds, and what of them lies in an open fragment.
             moment = number * STEP - 2.0
             assert any(begin <= moment <= end for begin, end in film.silences()), moment
 

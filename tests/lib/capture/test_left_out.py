@@ -314,12 +314,12 @@ def test_metadata_of_which_nothing_is_whole_has_a_row_that_says_so() -> None:
 
 def test_what_was_lost_before_the_recording_is_not_of_it() -> None:
     world = World()
-    world.about.lost = world.sounds.lost = 9
-    world.segmenter.beside(world.sounds, world.about, anew=True)
+    world.about.lost = world.sounds.lost = world.pictures.lost = 9
+    world.segmenter.forgive(9, 9, 9)
     world.play(0, 11)
     world.segmenter.finish(world.pictures, GapCause.CONNECTION_LOST)
     assert world.lost() == [0, 0]
-    assert GapCause.SOUND_LOSS not in world.sink.causes
+    assert world.sink.gaps == []
 
 
 def test_sound_that_is_lost_at_a_connections_end_is_declared() -> None:

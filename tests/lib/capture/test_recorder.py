@@ -283,7 +283,7 @@ async def test_whoever_ends_does_not_wait_for_a_camera_that_does_not_answer() ->
     run = Run(StreamSource(f"rtsp://127.0.0.1:{port}/stream"))
     await asked.wait()
     run.recorder.stop()
-    await asyncio.wait_for(run.task, 1)  # An answer is waited for five seconds.
+    await asyncio.wait_for(run.task, 4)  # An answer is waited for five seconds.
     assert run.sink.errors == []
     assert run.sink.causes == [GapCause.CONNECTING]
     server.close()

@@ -176,7 +176,8 @@ def test_witnesses_are_named_with_their_time(tmp_path: Path) -> None:
     assert [(c.name, c.time) for c in found.cosigned] == [("other.example/w", T)]
     assert cosigned.verify(SIGNER.vkey).cosigned == ()
     stranger = SiteSigner.generate("other.example/w")
-    assert cosigned.verify(SIGNER.vkey, [cosigner_vkey(stranger)]).cosigned == ()
+    with pytest.raises(ProofInvalid, match=r"not cosigned by other\.example/w$"):
+        cosigned.verify(SIGNER.vkey, [cosigner_vkey(other), cosigner_vkey(stranger)])
     late = cosign(other, text + "x\n", T)
     wrong = TlogProof(proof.index, proof.path, proof.checkpoint + late, proof.leaf)
     with pytest.raises(LogTampered):
@@ -201,6 +202,17 @@ def test_the_commands_prove_and_verify(tmp_path: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert out.startswith("OK: meeting m1 was erased")
     assert json.loads(out.partition("\n")[2]) == FACTS
+    witness = SiteSigner.generate("other.example/w")
+    keys = tmp_path / "witnesses"
+    keys.write_text(cosigner_vkey(witness) + "\n")
+    for command, file in (("verify-proof", proof), ("verify-receipt", receipt)):
+        words = [command, str(file), "--vkey", str(key), "--witness", str(keys)]
+        assert main(words) == 1
+        assert "not cosigned by other.example/w" in capsys.readouterr().err
+        text = open_note(TlogProof.parse(proof.read_text()).checkpoint, SIGNER.vkey)
+        file.write_text(file.read_text() + cosign(witness, text, T))
+        assert main(words) == 0
+        capsys.readouterr()
     key.write_text(SiteSigner.generate(ORIGIN).vkey)
     for command, file in (("verify-proof", proof), ("verify-receipt", receipt)):
         assert main([command, str(file), "--vkey", str(key)]) == 1

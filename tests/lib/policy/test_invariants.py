@@ -14,7 +14,7 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
 from roomwitness.policy.reconcile import Create, plan
-from roomwitness.policy.retention import due
+from roomwitness.policy.retention import due, overrun
 from roomwitness.policy.words import (
     RUNNING,
     Booking,
@@ -88,9 +88,7 @@ class Rooms(RuleBasedStateMachine):
     @rule()
     def start_by_hand(self) -> None:
         if not any(m.state in RUNNING for m in self.meetings().values()):
-            meeting = Meeting(
-                id=f"m{next(self.ids)}", room_id="r", origin="manual", planned_start=self.now
-            )
+            meeting = events.by_hand(f"m{next(self.ids)}", "r", self.now, self.policy)
             self.apply(meeting, events.Start())
 
     @precondition(lambda self: self.meetings())
@@ -103,6 +101,7 @@ class Rooms(RuleBasedStateMachine):
             events.End(),
             events.Pause(),
             events.Resume(),
+            events.GoOn(self.now + data.draw(minutes)),
             events.HandOver(),
             events.Erase(),
             events.PlaceHold(self.new_hold(data)),
@@ -169,6 +168,8 @@ class Rooms(RuleBasedStateMachine):
                 self.index.save_meeting(step.meeting)
             else:
                 self.apply(self.meetings()[step.meeting_id], step.event)
+        for meeting in overrun(self.meetings().values(), self.now, timedelta(0)):
+            self.apply(meeting, events.End(meeting.planned_end))
         for meeting in self.meetings().values():
             after = meeting
             for hold in meeting.open_holds:
@@ -197,6 +198,11 @@ class Rooms(RuleBasedStateMachine):
     @invariant()
     def one_meeting_at_a_time(self) -> None:
         assert sum(m.state in RUNNING for m in self.meetings().values()) <= 1
+
+    @invariant()
+    def what_runs_has_an_end(self) -> None:
+        for meeting in self.meetings().values():
+            assert meeting.state not in RUNNING or meeting.planned_end is not None
 
     @invariant()
     def what_is_over_has_a_deadline_or_a_hold(self) -> None:

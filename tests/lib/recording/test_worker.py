@@ -184,7 +184,7 @@ async def test_a_gap_is_synced_soon(
     vault: Vault, host: RecordingHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("roomwitness.vault.live.os.fdatasync", synced.append)
+    monkeypatch.setattr("roomwitness.vault.intake.os.fdatasync", synced.append)
     recording = vault.begin_recording("m", "c", datetime.now(UTC))
     host.record(
         lambda _: None,

@@ -85,7 +85,7 @@ def test_a_gap_is_there_at_once_for_everybody_and_synced_later(
     assert vault.gaps(recording.id) == [gap(recording)]
     assert (live.waiting, live.unsynced) == (False, True)
     synced: list[int] = []
-    monkeypatch.setattr("roomwitness.vault.live.os.fdatasync", synced.append)
+    monkeypatch.setattr("roomwitness.vault.intake.os.fdatasync", synced.append)
     live.sync()
     assert len(synced) == 1
     assert not live.unsynced

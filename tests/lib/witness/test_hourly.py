@@ -9,7 +9,7 @@ from roomwitness.policy.words import HoldKind
 from roomwitness.witness import Witness
 from tests.camera import Camera
 
-from .house import House, until
+from .house import House, now, until
 
 HOUR = timedelta(hours=1)
 
@@ -79,10 +79,14 @@ async def test_at_every_hold_release_and_erasure(camera: Camera, house: House) -
     await witness.stop_meeting("r1")
     await witness.holds.place(meeting, HoldKind.ACCESS_REQUEST, "case 7")
     assert sizes() == 3
-    await witness.holds.release(meeting, "closed")
-    assert sizes() == 5  # Two holds ended.
-    await until(lambda: witness.status("r1").last_receipt)
+    await witness.holds.extend(meeting, now() + timedelta(days=400), "appeal")
+    assert sizes() == 5  # Of two holds.
+    await witness.hand_over(meeting)
     assert sizes() == 6
+    await witness.holds.release(meeting, "closed")
+    assert sizes() == 8  # Two holds ended.
+    await until(lambda: witness.status("r1").last_receipt)
+    assert sizes() == 9
     assert house.log()[-1] == "erased"
     await witness.stop()
 

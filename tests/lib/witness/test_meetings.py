@@ -202,14 +202,14 @@ async def test_what_cannot_be_is_refused_by_name(camera: Camera, house: House) -
     assert await refused(witness, "start_meeting", "r1") == "room_busy"
     assert await refused(witness, "hand_over", meeting) == "transition_not_allowed"
     keys = {p.key for p in witness.problems()}
-    assert keys == {"legal_file_incomplete"}
+    assert keys == {"legal_file_incomplete", "threat_held_nothing"}
     await witness.reconcile("r2", [booking(-1, 60)])
     assert witness.status("r2").recording is False
     await witness.calendar_lost("r2")
     assert "calendar_missing" in {p.key for p in witness.problems()}
     await witness.reconcile("r2", [booking(60, 1, "odd")])
     keys = {p.key for p in witness.problems()}
-    assert keys == {"legal_file_incomplete", "booking_invalid"}
+    assert keys == {"legal_file_incomplete", "threat_held_nothing", "booking_invalid"}
     status = witness.status("r2")
     assert status.next_booking is None
     await witness.reconcile("r2", [booking(600, 900, "next")])

@@ -152,12 +152,16 @@ async def test_a_restart_asks_the_witness_where_it_is(
         assert server.answers == [200], "what is cosigned is not sent again"
         await site.hour()
         assert server.answers == [200, 409, 200]
-        server.seen[json.dumps("x")] = (0, b"")
         server.seen = {}  # A witness that was restored from an older state.
         await site.hour()
         assert server.answers == [200, 409, 200, 409, 200]
         assert site.problems() == {}
+        await site.witness.stop()
         (site.custody / "outside.json").write_text("nonsense")
+        await site.open()
+        site.outside.configure(session, [config])
+        await site.outside.look(site.clock.now)
+        assert server.answers[5:] in ([200], [409, 200]), "asked and told anew"
 
 
 def test_waits_grow_to_half_an_hour() -> None:

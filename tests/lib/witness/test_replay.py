@@ -204,11 +204,13 @@ def test_a_start_on_a_disk_that_still_fails_holds_in_memory_and_tries_again(
     real = Index.save_meetings
     refused = []
 
-    def refuse(self: Index, meetings: list[Meeting], logged: int | None = None) -> None:
+    def refuse(
+        self: Index, meetings: list[Meeting], logged: int | None = None, *, copied: bool = False
+    ) -> None:
         if meetings:
             refused.append(meetings)
             raise VaultUnwritable
-        real(self, meetings, logged)
+        real(self, meetings, logged, copied=copied)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Index, "save_meetings", refuse)
@@ -229,7 +231,7 @@ def _report_and_die(root: Path, keys: tuple[str, str, bytes], step: str) -> None
     test_erasures.SIGNER = SiteSigner.from_private_bytes(test_erasures.ORIGIN, log)
     desk = Desk(root)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     places: dict[str, tuple[type, str]] = {
@@ -373,16 +375,12 @@ async def test_a_press_counts_while_the_index_fails_which_is_told(
 ) -> None:
     witness = await house.started(house.room(bound=False))
     await witness.start_meeting("r1")
-
-    def told() -> set[str]:
-        return {p.key for p in witness.problems() if p.camera_id is None}
-
     fails.begin()
     meeting = await witness.report_threat("r1")
-    await until(lambda: told() == {"vault_full"})
+    await until(lambda: {p.key for p in witness.problems()} == {"vault_full"})
     assert witness.status("r1").evidence_held == 1
     fails.end()
-    await until(lambda: not told())
+    await until(lambda: not witness.problems())
     vault = house.vault()
     assert [m.id for m in vault.meetings() if m.held] == [meeting]
     vault.close()

@@ -1,7 +1,7 @@
 """What H.264 and H.265 share: NAL units gathered into access units, parameter sets kept."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..burst import Shape
 from ..errors import StreamProtocolError, StreamUnsupported
@@ -11,6 +11,8 @@ from .base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, AccessUnit, EmitPicture, Vide
 # An MP4 header counts a set's bytes in 16 bits; real ones have a few hundred.
 MAX_SET_BYTES = 8192
 MAX_SETS = 64
+# What parts the units of a byte stream (ITU-T H.264 and H.265, annex B), and is in no unit (7.4.1).
+_START = b"\0\0\1"
 
 type Sets = tuple[tuple[bytes, ...], ...]
 
@@ -91,6 +93,9 @@ class NalDepacketizer:
         # Something is known to be missing. A stream is joined anywhere.
         self._hole = True
         self._unit: AccessUnit | None = None
+        # The time of the picture that a marker ended last; no marker ends one any more.
+        self._ended: int | None = None
+        self._by_time = False
         self._fragments: list[bytes] | None = None
         self._gathered = 0
 
@@ -112,7 +117,7 @@ class NalDepacketizer:
         self.lose()
         if self._unit is not None and self._unit.picture:
             self._finish(self._unit)
-        self._unit = None
+        self._unit = self._ended = None
 
     def _at(self, time: int) -> AccessUnit:
         """The access unit that a payload of this time belongs to."""
@@ -141,7 +146,8 @@ class NalDepacketizer:
         """The marker: the picture ends here, so what is missing is none of the next one's."""
         if self._fragments is not None:
             self._throw()
-        if unit.picture:
+        if unit.picture and not self._by_time:
+            self._ended = unit.time
             self._finish(unit)
             self._hole = False
 
@@ -203,6 +209,14 @@ class NalDepacketizer:
     def _add(self, unit: AccessUnit, kind: int, pieces: list[bytes]) -> None:
         if self._fragments is not None:  # Nothing comes between a unit's pieces: it has no end.
             self._throw()
+        if kind in self._kinds and _START in (stream := b"".join(pieces)):
+            # Parameter sets and their picture as a byte stream, in one unit's place (V380).
+            for nal in _apart(stream):
+                self._put(unit, self._kind(nal[0]), [nal])
+        else:
+            self._put(unit, kind, pieces)
+
+    def _put(self, unit: AccessUnit, kind: int, pieces: list[bytes]) -> None:
         size = sum(map(len, pieces))
         unit.parts.append(size.to_bytes(4))
         unit.parts += pieces
@@ -210,19 +224,40 @@ class NalDepacketizer:
         if unit.size > MAX_UNIT_BYTES or len(unit.parts) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a picture without end")
         if kind in self._pictures:
-            if not unit.picture and self._hole:
-                self._hole = False
-                if not self._begins(pieces):
-                    unit.damaged = True
+            if not unit.picture:
+                self._begin(unit, pieces)
             unit.picture = True
             unit.key = unit.key or kind in self._keys
         elif kind in self._kinds:
             self._sets.take(kind, b"".join(pieces))
 
+    def _begin(self, unit: AccessUnit, pieces: list[bytes]) -> None:
+        """The first slice that came of a picture, or of what is taken for one."""
+        if self._hole:
+            self._hole = False
+            if not self._begins(pieces):
+                unit.damaged = True
+        elif unit.time == self._ended and not self._begins(pieces):
+            # It is of the picture that a marker ended: every slice has one here (RFC 6184, 5.1,
+            # wants it on the last). That picture is given already, so it is cut in two, and this
+            # is said to be damaged; of those that follow none is cut.
+            self._by_time = unit.damaged = True
+
     def _begins(self, pieces: list[bytes]) -> bool:
         """Whether a slice is its picture's first (ITU-T H.264, 7.3.3; H.265, 7.3.6.1)."""
         start = b"".join(pieces[:2])[self._header : self._header + 1]
         return start >= b"\x80"
+
+
+def _apart(stream: bytes) -> Iterator[bytes]:
+    """The units of a byte stream; zeros before a start code are none of theirs."""
+    at = 0
+    while (stop := stream.find(_START, at)) >= 0:
+        if nal := stream[at:stop].rstrip(b"\0"):
+            yield nal
+        at = stop + len(_START)
+    if at < len(stream):
+        yield stream[at:]
 
 
 def from_description(media: Media, *names: str) -> list[bytes]:
