@@ -195,6 +195,7 @@ class Answers:
             ),
             *self.keys.problems(),
             *self._upkeep.erasures.problems(),
+            *self._scrub.problems(),
             *self.outside.problems(),
             *self._upkeep.space.problems(self._wishes.rooms),
         ]

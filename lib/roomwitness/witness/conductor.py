@@ -125,7 +125,7 @@ class Witness(Answers):
             preflight,
             watches,
             upkeep,
-            Scrub(vault, ledger, self._damage_found, self._log_disagrees),
+            Scrub(vault, ledger, self._damage_found, self._log_disagrees, self.refresh),
             Holds(ledger, upkeep, self._lock, clock, self._meeting),
             Cameras(self._threats.report, self.presses, lambda: wishes.rooms, changes.of, clock),
             outside,
