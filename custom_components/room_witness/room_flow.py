@@ -44,7 +44,7 @@ from .const import (
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
 )
-from .rooms import camera_subentries, relay_options, room_subentries
+from .rooms import camera_subentries, relay_lamp, relay_options, room_subentries
 
 _DURATION = DurationSelector(DurationSelectorConfig(enable_day=True))
 _TIMES = {
@@ -116,7 +116,8 @@ class RoomFlow(ConfigSubentryFlow):
             subentry = self._get_reconfigure_subentry()
             suggested = {CONF_NAME: subentry.title, **subentry.data}
         options = [SelectOptionDict(value=key, label=s.title) for key, s in cameras.items()]
-        relays = relay_options(self._get_entry())
+        chosen = relay_lamp(self._get_reconfigure_subentry().data) if reconfigure else None
+        relays = relay_options(self._get_entry(), chosen)
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(_schema(options, relays), suggested),

@@ -74,12 +74,18 @@ def relay_lamp(room: Mapping[str, Any]) -> RelayLamp | None:
     return RelayLamp(camera_id, token) if token else None
 
 
-def relay_options(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """What a room may choose as its lamp: the relays that its cameras had, and their names."""
+def relay_options(entry: ConfigEntry[Any], chosen: RelayLamp | None) -> dict[str, str]:
+    """What a room may choose as its lamp: the relays that its cameras had, and their names.
+
+    The one that it has is among them, also if it is gone: saving the form takes no lamp away.
+    """
+    cameras = camera_subentries(entry)
+    relays = [(key, token) for key, c in cameras.items() for token in c.data.get(CONF_RELAYS, ())]
+    if chosen is not None and (chosen.camera_id, chosen.token) not in relays:
+        relays.append((chosen.camera_id, chosen.token))
     return {
-        f"{camera_id}:{token}": f"{camera.title}: {token}"
-        for camera_id, camera in camera_subentries(entry).items()
-        for token in camera.data.get(CONF_RELAYS, ())
+        f"{key}:{token}": f"{cameras[key].title if key in cameras else key}: {token}"
+        for key, token in relays
     }
 
 

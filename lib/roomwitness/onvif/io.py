@@ -1,5 +1,6 @@
 """Digital inputs and relay outputs (ONVIF Device IO, 5; Core, 8.6, on older devices)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -28,11 +29,14 @@ async def inputs(device: Connection) -> tuple[str, ...]:
     """Tokens of the digital inputs; none where the device has no such service.
 
     Raises:
+        OnvifFault: it refuses to say, which does not mean that it has none.
         OnvifUnreachable, OnvifAuthFailed, OnvifError.
     """
     try:
         answer = await device.call(names.DEVICEIO, "GetDigitalInputs")
-    except OnvifFault:
+    except OnvifFault as err:
+        if not _is_lacking(err):
+            raise
         return ()
     return tuple(_token(each) for each in xml.every(answer, "DigitalInputs") if _token(each))[
         :_MOST
@@ -43,11 +47,14 @@ async def relays(device: Connection) -> tuple[Relay, ...]:
     """The relay outputs; none where the device has no such service.
 
     Raises:
+        OnvifFault: it refuses to say, which does not mean that it has none.
         OnvifUnreachable, OnvifAuthFailed, OnvifError.
     """
     try:
         answer = await _either(device, "GetRelayOutputs", "")
-    except OnvifFault:
+    except OnvifFault as err:
+        if not _is_lacking(err):
+            raise
         return ()
     found = (
         Relay(
@@ -67,7 +74,9 @@ async def set_relay(device: Connection, token: str, *, active: bool) -> None:
         OnvifUnreachable, OnvifAuthFailed, OnvifFault, OnvifError.
     """
     if active:
-        known = {relay.token: relay for relay in await relays(device)}
+        known: dict[str, Relay] = {}
+        with suppress(OnvifFault):  # It does not say how its relays are set.
+            known = {relay.token: relay for relay in await relays(device)}
         if token in known and known[token].monostable:
             await _make_bistable(device, known[token])
     state = "active" if active else "inactive"
@@ -99,13 +108,22 @@ async def _make_bistable(device: Connection, relay: Relay) -> None:
 
 async def _either(device: Connection, operation: str, inner: str) -> Element:
     """At the Device IO service with the messages of Device Management (its WSDL), or at that."""
-    url = (await device.services()).get(names.DEVICEIO)
+    url, refused = (await device.services()).get(names.DEVICEIO), None
     if url is not None:
         try:
             return await device.post(device.address(url), names.DEVICE, operation, inner)
-        except OnvifFault:
-            pass
-    return await device.call(names.DEVICE, operation, inner)
+        except OnvifFault as err:
+            refused = err
+    try:
+        return await device.call(names.DEVICE, operation, inner)
+    except OnvifFault as err:
+        # That the older service does not have it says nothing of why the newer one refused.
+        raise refused if refused is not None and _is_lacking(err) else err from None
+
+
+def _is_lacking(fault: OnvifFault) -> bool:
+    """Whether the device says that there is no such service or operation."""
+    return "actionnotsupported" in fault.codes
 
 
 def _token(element: Element) -> str:
