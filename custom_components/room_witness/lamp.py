@@ -1,5 +1,6 @@
 """The lamp at the door: on while the room records, so that whoever enters sees it."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,20 +14,30 @@ from homeassistant.const import (
     STATE_ON,
     STATE_UNAVAILABLE,
 )
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    callback,
+)
 from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.helpers.event import async_call_later, async_track_state_change_event
 
 from roomwitness.onvif import Connection, OnvifError, io
 
-from .const import CONF_LAMP
+from .const import CONF_LAMP, CONF_RELAYS
 from .rooms import camera_subentries, onvif_source, relay_lamp, room_subentries
 
 if TYPE_CHECKING:
     from .site import Site, WitnessConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
+
+# A lamp shows within so many seconds what it is told, or people are told that it does not.
+_SHOWN_S = 10.0
+# So long a lamp's integration may take; then it is broken off, so that it can be tried again.
+_TAKEN_S = 30.0
 
 
 class Lamps:
@@ -44,12 +55,13 @@ class Lamps:
         self._sent: dict[str, bool] = {}
         self._switching: set[str] = set()
         self._failed: set[str] = set()
+        self._looks: dict[str, tuple[bool, CALLBACK_TYPE]] = {}  # Of lamps that were told this.
         self._untrack: Callable[[], None] | None = None
 
     @callback
     def async_rooms_changed(self) -> None:
         """Rooms or their lamps are other ones now."""
-        self.async_stop()
+        self._async_untrack()
         before, self._lamps = self._lamps, self._configured()
         self._left = (self._left | before) - self._lamps
         self._untrack = async_track_state_change_event(
@@ -63,6 +75,12 @@ class Lamps:
     @callback
     def async_stop(self) -> None:
         """Leave the lamps as they are: what is interrupted goes on after a restart."""
+        self._async_untrack()
+        for lamp in tuple(self._looks):
+            self._async_look_no_more(lamp)
+
+    @callback
+    def _async_untrack(self) -> None:
         if self._untrack is not None:
             self._untrack()
             self._untrack = None
@@ -103,47 +121,102 @@ class Lamps:
     @callback
     def _async_follow(self, lamp: str) -> None:
         ours = lamp in self._lamps or lamp in self._left
-        if ours and (on := self._wanted(lamp)) is not None:
+        if self._untrack is not None and ours and (on := self._wanted(lamp)) is not None:
             self._async_show(lamp, on=on)
+
+    def _shown(self, lamp: str) -> bool | None:
+        """What the lamp shows; None if it is not there, or nobody knows."""
+        state = self._site.hass.states.get(lamp)
+        if state is None or state.state == STATE_UNAVAILABLE:
+            return None
+        # A lamp that does not say how it is has to be believed.
+        return {STATE_ON: True, STATE_OFF: False}.get(state.state, self._sent.get(lamp))
 
     @callback
     def _async_show(self, lamp: str, *, on: bool) -> None:
-        state = self._site.hass.states.get(lamp)
-        if state is None or state.state == STATE_UNAVAILABLE:
+        if _is_gone(self._site.hass, lamp):
             # It tells us when it is there; at a start it may only not be loaded yet.
             if self._site.hass.is_running:
                 self._tell(lamp, failed=on or None)
             return
-        # A lamp that does not say how it is has to be believed.
-        shown = {STATE_ON: True, STATE_OFF: False}.get(state.state, self._sent.get(lamp))
-        if shown is on:
-            self._sent[lamp] = on
-            self._left.discard(lamp)
-            self._tell(lamp, failed=None)
+        if self._shown(lamp) is on:
+            self._async_is_right(lamp, on=on)
             return
         if lamp in self._switching:
             return  # We look again when that is done.
         self._switching.add(lamp)
+        self._async_look_later(lamp, on=on)
         self._site.entry.async_create_background_task(
             self._site.hass, self._async_switch(lamp, on=on), f"room_witness lamp {lamp}"
         )
 
+    @callback
+    def _async_is_right(self, lamp: str, *, on: bool) -> None:
+        self._async_look_no_more(lamp)
+        self._sent[lamp] = on
+        self._left.discard(lamp)
+        self._failed.discard(lamp)
+        self._tell(lamp, failed=None)
+
+    @callback
+    def _async_is_wrong(self, lamp: str, why: str, *, on: bool) -> None:
+        if self._wanted(lamp) is not on or (not on and _is_gone(self._site.hass, lamp)):
+            return
+        if lamp not in self._failed:  # The next change, or the next minute, tries again.
+            _LOGGER.warning("The lamp %s could not be switched: %s", lamp, why)
+        self._failed.add(lamp)
+        self._tell(lamp, failed=on)
+
+    @callback
+    def _async_look_later(self, lamp: str, *, on: bool) -> None:
+        """A bulb without power takes every command; whether it obeys is seen later only."""
+        if lamp in self._looks and self._looks[lamp][0] is on:
+            return
+        self._async_look_no_more(lamp)
+
+        @callback
+        def look(_now: object) -> None:
+            del self._looks[lamp]
+            if self._shown(lamp) is not on:
+                self._async_is_wrong(lamp, "it does not show what it was told", on=on)
+
+        self._looks[lamp] = on, async_call_later(self._site.hass, _SHOWN_S, look)
+
+    @callback
+    def _async_look_no_more(self, lamp: str) -> None:
+        if lamp in self._looks:
+            self._looks.pop(lamp)[1]()
+
     async def _async_switch(self, lamp: str, *, on: bool) -> None:
         try:
             await _async_turn(self._site.hass, lamp, on=on)
-        except HomeAssistantError as err:
-            if lamp not in self._failed:  # The next change, or the next minute, tries again.
-                _LOGGER.warning("The lamp %s could not be switched: %s", lamp, err)
-            self._failed.add(lamp)
-            self._tell(lamp, failed=on)
+        except Exception as err:  # Whatever its integration meets, the visitor is not told.
+            self._async_is_wrong(lamp, type(err).__name__, on=on)
         else:
-            self._failed.discard(lamp)
             self._sent[lamp] = on
-            self._tell(lamp, failed=None)
         finally:
             self._switching.discard(lamp)
-        if lamp not in self._failed and self._wanted(lamp) is not on:
+        if self._wanted(lamp) is not on:
             self._async_follow(lamp)
+        elif self._shown(lamp) is on:
+            self._async_is_right(lamp, on=on)
+
+    def gone(self, room_id: str) -> bool:
+        """Whether a lamp of the room is not there, so that it could not be switched; any thread."""
+        room = room_subentries(self._site.entry).get(room_id)
+        if room is None or not self._site.hass.is_running:
+            return False
+        lamp, relay = room.data.get(CONF_LAMP), relay_lamp(room.data)
+        if relay is not None:
+            camera = camera_subentries(self._site.entry).get(relay.camera_id)
+            if camera is None or relay.token not in camera.data.get(CONF_RELAYS, ()):
+                return True
+        return lamp is not None and _is_gone(self._site.hass, lamp)
+
+
+def _is_gone(hass: HomeAssistant, lamp: str) -> bool:
+    state = hass.states.get(lamp)
+    return state is None or state.state == STATE_UNAVAILABLE
 
 
 async def async_put_out(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
@@ -163,14 +236,16 @@ async def async_put_out(hass: HomeAssistant, entry: WitnessConfigEntry) -> None:
             continue
         try:
             await _async_turn(hass, lamp, on=False)
-        except HomeAssistantError as err:
-            _LOGGER.warning("The lamp %s could not be switched: %s", lamp, err)
+        except Exception as err:  # It keeps the site from nothing.
+            _LOGGER.warning("The lamp %s could not be switched: %s", lamp, type(err).__name__)
 
 
 async def _async_turn(hass: HomeAssistant, lamp: str, *, on: bool) -> None:
-    await hass.services.async_call(
-        HOMEASSISTANT_DOMAIN,
-        SERVICE_TURN_ON if on else SERVICE_TURN_OFF,
-        {ATTR_ENTITY_ID: lamp},
-        blocking=True,
-    )
+    """Have the lamp's integration switch it; raises whatever that does, and TimeoutError."""
+    async with asyncio.timeout(_TAKEN_S):
+        await hass.services.async_call(
+            HOMEASSISTANT_DOMAIN,
+            SERVICE_TURN_ON if on else SERVICE_TURN_OFF,
+            {ATTR_ENTITY_ID: lamp},
+            blocking=True,
+        )

@@ -120,6 +120,7 @@ class Site:
         self._stops.append(self.witness.changes.subscribe(self._async_changed, self._async_settled))
         self.witness.devices.moved = self._async_camera_moved
         self.witness.devices.find = partial(async_look, self.hass)
+        self.witness.lamps.gone = self._lamps.gone
         await self.async_update_rooms()
         self._stops.append(async_track_time_interval(self.hass, self._async_refresh, _REFRESH))
         self._bookings.async_start()

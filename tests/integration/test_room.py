@@ -249,7 +249,7 @@ async def test_the_rooms_area_is_given_to_its_device(
 
 
 async def test_the_room_is_checked_on_demand(
-    hass: HomeAssistant, camera: Camera, make_site: MakeSite
+    hass: HomeAssistant, camera: Camera, make_site: MakeSite, calendar: str
 ) -> None:
     await make_site(camera_subentry(camera), room_subentry())
 

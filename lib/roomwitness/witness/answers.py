@@ -205,8 +205,8 @@ class Answers:
         return {p.camera_id for p in found if p.camera_id is not None}
 
     def wired(self, room: RoomConfig) -> tuple[Problem, ...]:
-        """What is wrong now with what is wired to the room's cameras, and with its lamps."""
-        return (*self.cameras.problems(room), *self.lamps.problems(room))
+        """What the check before a meeting finds of what is wired to the cameras, and of lamps."""
+        return (*self.cameras.problems(room), *self.lamps.ahead(room))
 
     def _room_problems(self, room: RoomConfig) -> Iterator[Problem]:
         yield from problems.of_room(
@@ -215,7 +215,8 @@ class Answers:
             invalid=self._wishes.invalid.get(room.id, 0),
         )
         yield from self._preflight.problems(room.id)
-        yield from self.wired(room)
+        yield from self.cameras.problems(room)
+        yield from self.lamps.problems(room)
         yield from self.presses.problems(room.id)
         yield from self.devices.problems(room)
         yield from self.holds.problems(room.id, self._clock())

@@ -37,7 +37,8 @@ class Lamps:
     """Each relay that is a room's lamp, and what the face says of lamps that are its own.
 
     ``source`` gives a camera's address, ``told`` the relays' states as it tells them; ``notify`` is
-    told of rooms whose problems may have changed.
+    told of rooms whose problems may have changed. The face sets ``gone``: whether a lamp of that
+    room is not there now; it may be asked from any thread.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Lamps:
         self._lamps: dict[RelayLamp, _Lamp] = {}
         self._rooms: dict[RelayLamp, list[str]] = {}
         self._failed: dict[str, bool] = {}
+        self.gone: Callable[[str], bool] = lambda _: False
 
     def sync(self, rooms: Mapping[str, RoomConfig], recording: Callable[[str], bool]) -> None:
         """Have every lamp show what is; returns at once. A lamp that no room has is put out."""
@@ -146,6 +148,12 @@ class Lamps:
             wrong.add(lamp.wanted)
         for on in sorted(wrong):
             yield Problem(key="lamp_not_lit" if on else "lamp_not_out", room_id=room.id)
+
+    def ahead(self, room: RoomConfig) -> Iterator[Problem]:
+        """For the check before a meeting: also a lamp that nobody could switch once it begins."""
+        yield from self.problems(room)
+        if room.id not in self._failed and self.gone(room.id):
+            yield Problem(key="lamp_missing", room_id=room.id)
 
     async def stop(self) -> None:
         """Leave the lamps as they are: a restart in mid-meeting must not blink them."""

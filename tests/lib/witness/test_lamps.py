@@ -160,3 +160,20 @@ async def test_what_the_face_says_of_its_own_lamp(tmp_path: Path, camera: Camera
             assert [key for key, _ in keys(witness)] == expected
             await asyncio.sleep(0)
         assert notified == ["r1"] * 3
+
+
+async def test_a_lamp_of_the_face_that_is_gone_fails_the_check_before_a_meeting_alone(
+    tmp_path: Path, camera: Camera
+) -> None:
+    house = House(tmp_path)
+    own = room(house, camera, lamp=None)
+    async with running(house, own) as witness:
+        gone = {"r1"}
+        witness.lamps.gone = lambda room_id: room_id in gone
+        assert [(p.key, p.room_id) for p in witness.wired(own)] == [("lamp_missing", "r1")]
+        assert keys(witness) == []
+        witness.lamps.failed("r1", on=True)  # Once it is to be lit, that it is dark says more.
+        assert [p.key for p in witness.wired(own)] == ["lamp_not_lit"]
+        gone.clear()
+        witness.lamps.failed("r1", on=None)
+        assert witness.wired(own) == ()
