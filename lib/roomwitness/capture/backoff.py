@@ -4,6 +4,7 @@ A password that was refused is tried seldom: many cameras lock the account, or o
 five to seven wrong ones, for up to half an hour.
 """
 
+import math
 from collections.abc import Callable
 
 CAP_S = 5.0
@@ -26,13 +27,18 @@ class Row:
     One that ends a steady connection is the first. A camera that gives a keyframe and then closes,
     again and again (two recorders that evict each other, a disk that fails), is not: the brief
     connections count on. What an outage before such a connection cost in tries is forgotten.
+
+    ``cap_s`` is how long to wait at most: connections with pictures begin every ``STEADY_S`` at the
+    latest, for the longer they live the more is lost between them.
     """
 
     def __init__(self) -> None:
+        self.cap_s = math.inf
         self._failures = self._brief = 0
 
     def failed(self, lived_s: float, *, pictures: bool) -> int:
         """Count one more, of a connection that was tried ``lived_s`` ago; how many there are."""
+        self.cap_s = max(0.0, STEADY_S - lived_s) if pictures else math.inf
         if not pictures:
             self._failures += 1
         else:

@@ -225,7 +225,7 @@ class Recorder:
                 self._away = None
             if self._source is tried:  # Another that came meanwhile is tried at once.
                 self._refusals = int(refused) if pictures else self._refusals + refused
-                await self._pause(self._until_next(failures, refused=refused))
+                await self._pause(min(row.cap_s, self._until_next(failures, refused=refused)))
         if self._preroll is None:
             self._try_declaring(lambda: self._coverage.finish(self._clock()))
         else:

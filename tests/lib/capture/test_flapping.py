@@ -1,6 +1,7 @@
 """A camera that gives a picture and closes, again and again, is tried ever later."""
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -15,8 +16,8 @@ from .scripted import FILM, OK, Ask, Script, interleaved, lines, packets
 from .swift import swiftly
 
 EPOCH = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-# Until the next try, after the first, second, third ... brief connection; shortened by nothing.
-WAITS = [0.0, *[0.5] * 6, 1.0, 2.0, 4.0, 5.0, 5.0]
+# Until the next try, after the first, second, third ... connection of 0.2 s; shortened by nothing.
+WAITS = [0.0, *[0.5] * 6, 1.0, 2.0, 4.0, 4.8, 4.8]
 
 
 def clock() -> datetime:
@@ -76,6 +77,12 @@ def test_one_picture_a_connection() -> None:
     assert camera.waits == WAITS
 
 
+def test_the_longer_they_live_the_sooner_the_next() -> None:
+    camera = Flapping([3.0], 12)
+    swiftly(flap(camera))
+    assert camera.waits == [*WAITS[:8], 2.0, 2.0, 2.0]
+
+
 def test_what_comes_after_a_steady_connection_is_tried_at_once() -> None:
     camera = Flapping([*[0.2] * 9, 20.0, 0.2, 20.0, 20.0, 0.2], 14)
     swiftly(flap(camera))
@@ -96,7 +103,7 @@ def test_a_disk_that_takes_nothing_is_not_tried_without_end() -> None:
     swiftly(flap(camera, sink))
     between = [round(b - a, 1) for a, b in pairwise(camera.came)]
     assert len(sink.opened) >= 13
-    assert between[-2:] == [6.0, 6.0], "a second until it fails, then five"
+    assert between[-2:] == [5.0, 5.0], "a second until it fails, then four"
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.booleans()), min_size=1, max_size=40))
@@ -112,4 +119,5 @@ def test_how_failures_are_counted(ends: list[tuple[float, bool]]) -> None:
             assert found == brief, "an outage's tries are forgotten, brief connections are not"
         else:
             assert found == before + 1
+        assert row.cap_s == (max(0.0, backoff.STEADY_S - lived) if pictures else math.inf)
         before = found
