@@ -58,10 +58,11 @@ class Index:
         self._db = db
 
     def close(self) -> None:
-        """Fold the write-ahead log in and close."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        """Fold the write-ahead log in and close, once nobody uses it (as ``KeyStore.close``)."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
 
     @contextmanager
     def change(self, *, patient: bool = True, synced: bool = True) -> Iterator[sqlite3.Connection]:

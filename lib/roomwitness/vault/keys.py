@@ -140,10 +140,11 @@ class KeyStore:
         self._db = db
 
     def close(self) -> None:
-        """Close the file."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        """Close the file, once nobody uses it: SQLite would take the whole process down."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
 
     @property
     def exists(self) -> bool:
