@@ -23,6 +23,7 @@ from .outside import WitnessView  # noqa: E402
 from .people import async_setup_people  # noqa: E402
 from .receipts import async_setup_receipts  # noqa: E402
 from .removal import async_erase_unheld  # noqa: E402
+from .renames import async_setup_renames  # noqa: E402
 from .services import async_setup_services  # noqa: E402
 from .site import Site, WitnessConfigEntry  # noqa: E402
 
@@ -46,6 +47,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_people(hass)
     async_setup_decisions(hass)
     async_setup_disabled(hass)
+    async_setup_renames(hass)
     return True
 
 

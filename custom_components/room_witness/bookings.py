@@ -15,7 +15,6 @@ from homeassistant.components.calendar import CalendarEntity, CalendarEvent
 from homeassistant.components.calendar.const import DATA_COMPONENT
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_state_change_event, async_track_time_interval
 from homeassistant.util import dt as dt_util
 
@@ -33,6 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 _EVERY = timedelta(seconds=60)
 _BACK = timedelta(days=1)
 _AHEAD = timedelta(days=7)
+_LOOKED_AT = timedelta(seconds=1)
 _READ_TIMEOUT_S = 30.0
 
 
@@ -46,6 +46,7 @@ class Bookings:
         self._untrack: Callable[[], None] | None = None
         self._reading: set[str] = set()
         self._again: set[str] = set()
+        self._unreadable: dict[str, str] = {}
 
     @property
     def _hass(self) -> HomeAssistant:
@@ -150,14 +151,28 @@ class Bookings:
         try:
             async with asyncio.timeout(_READ_TIMEOUT_S):
                 events = await entity.async_get_events(self._hass, now - _BACK, now + _AHEAD)
-        except HomeAssistantError, TimeoutError, OSError:
+            bookings = [_booking(event) for event in events]
+        except Exception as err:  # Each integration has its own, and may let them through.
+            self._async_unreadable(room_id, type(err).__name__)
             await self._site.witness.calendar_lost(room_id)
             return
-        await self._site.witness.reconcile(room_id, [_booking(event) for event in events])
+        self._unreadable.pop(room_id, None)
+        await self._site.witness.reconcile(room_id, bookings)
+
+    @callback
+    def _async_unreadable(self, room_id: str, error: str) -> None:
+        """Say once what keeps the calendar from being read: the error's type, not what it tells."""
+        if self._unreadable.get(room_id) != error:
+            self._unreadable[room_id] = error
+            _LOGGER.warning("A room's calendar could not be read: %s", error)
 
     @callback
     def _async_follow(self, entity_id: str, entity: CalendarEntity) -> None:
-        """Hear of changes at once: the calendar pushes to whoever looks at it."""
+        """Hear of changes at once: the calendar pushes to whoever looks at it.
+
+        Whatever changes, and whatever days one looks at; so it is asked for next to none, because
+        core has all their events made out for us, and we read our own days anyway.
+        """
         known = self._pushes.get(entity_id)
         if known is not None and known[0] is entity:
             return
@@ -165,7 +180,7 @@ class Bookings:
             known[1]()
         now = dt_util.now()
         leave = entity.async_subscribe_events(
-            now - _BACK, now + timedelta(days=3650), lambda _events: self._async_pushed(entity_id)
+            now, now + _LOOKED_AT, lambda _events: self._async_pushed(entity_id)
         )
         self._pushes[entity_id] = (entity, leave)
 

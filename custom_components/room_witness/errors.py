@@ -30,6 +30,7 @@ from roomwitness.witness.errors import (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
+    RoomWithoutCamera,
 )
 
 from .const import DOMAIN
@@ -54,6 +55,7 @@ _ASKED_WRONGLY = (
     RoomBusy,
     RoomIdle,
     RoomNotFound,
+    RoomWithoutCamera,
     TransitionNotAllowed,
     TwoPeopleNeeded,
 )

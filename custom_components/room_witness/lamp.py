@@ -73,6 +73,14 @@ class Lamps:
             self._async_follow(lamp)
 
     @callback
+    def async_renamed(self, old: str, new: str) -> None:
+        """The lamp has another id: what has the old one next is none that a room had."""
+        for lamps in (self._lamps, self._left):
+            if old in lamps:
+                lamps.remove(old)
+                lamps.add(new)
+
+    @callback
     def async_stop(self) -> None:
         """Leave the lamps as they are: what is interrupted goes on after a restart."""
         self._async_untrack()

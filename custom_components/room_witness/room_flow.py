@@ -5,9 +5,10 @@ from typing import Any
 
 import probatio as vol
 from homeassistant.components.calendar.const import DOMAIN as CALENDAR_DOMAIN
-from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import ConfigSubentry, ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.data_entry_flow import section
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.selector import (
     AreaSelector,
     DurationSelector,
@@ -41,6 +42,7 @@ from .const import (
     CONF_PREFLIGHT_LEAD,
     CONF_QUOTA,
     CONF_REVIEW_WINDOW,
+    DOMAIN,
     SECTION_LEGAL_FILE,
     SECTION_TIMES,
 )
@@ -108,13 +110,20 @@ class RoomFlow(ConfigSubentryFlow):
             if not reconfigure:
                 return self.async_create_entry(title=name, data=user_input)
             subentry = self._get_reconfigure_subentry()
+            if (device := self._device(subentry)) is not None:
+                area = user_input.get(CONF_AREA)
+                dr.async_get(self.hass).async_update_device(device.id, area_id=area)
             return self.async_update_and_abort(
                 self._get_entry(), subentry, title=name, data=user_input
             )
         suggested = user_input
         if suggested is None and reconfigure:
             subentry = self._get_reconfigure_subentry()
-            suggested = {CONF_NAME: subentry.title, **subentry.data}
+            there = [each for each in subentry.data[CONF_CAMERAS] if each in cameras]
+            # A camera that is gone is not offered, so the form would not be taken with it.
+            suggested = {CONF_NAME: subentry.title, **subentry.data, CONF_CAMERAS: there}
+            if (device := self._device(subentry)) is not None:
+                suggested[CONF_AREA] = device.area_id  # It may have been moved there.
         options = [SelectOptionDict(value=key, label=s.title) for key, s in cameras.items()]
         chosen = relay_lamp(self._get_reconfigure_subentry().data) if reconfigure else None
         relays = relay_options(self._get_entry(), chosen)
@@ -123,6 +132,10 @@ class RoomFlow(ConfigSubentryFlow):
             data_schema=self.add_suggested_values_to_schema(_schema(options, relays), suggested),
             errors=errors,
         )
+
+    def _device(self, subentry: ConfigSubentry) -> dr.DeviceEntry | None:
+        identifier, entry = (DOMAIN, subentry.subentry_id), self._get_entry()
+        return dr.async_get(self.hass).async_get_device_by_identifier(identifier, entry.entry_id)
 
     def _errors(self, user_input: dict[str, Any]) -> dict[str, str]:
         errors: dict[str, str] = {}

@@ -51,15 +51,14 @@ def camera_subentries(entry: ConfigEntry[Any]) -> dict[str, ConfigSubentry]:
 
 
 def room_config(entry: ConfigEntry[Any], subentry: ConfigSubentry) -> RoomConfig:
-    """One room; a camera that was removed is left out."""
-    cameras = camera_subentries(entry)
+    """One room; a camera that was removed is left out, and counted."""
+    cameras, chosen = camera_subentries(entry), subentry.data.get(CONF_CAMERAS, ())
     return RoomConfig(
         id=subentry.subentry_id,
         cameras=tuple(
-            camera_config(cameras[camera_id])
-            for camera_id in subentry.data.get(CONF_CAMERAS, ())
-            if camera_id in cameras
+            camera_config(cameras[camera_id]) for camera_id in chosen if camera_id in cameras
         ),
+        cameras_gone=sum(camera_id not in cameras for camera_id in chosen),
         policy=_policy(subentry.data, entry.options),
         legal_file=LegalFile(**subentry.data.get(SECTION_LEGAL_FILE, {})),
         calendar_bound=CONF_CALENDAR in subentry.data,

@@ -234,6 +234,11 @@ class Site:
         return frozenset(self._rooms)
 
     @callback
+    def async_renamed(self, old: str, new: str) -> None:
+        """An entity has another id; the rooms will be told next."""
+        self._lamps.async_renamed(old, new)
+
+    @callback
     def _async_changed(self, room_id: str) -> None:
         if (status := self.status_or_none(room_id)) is not None:
             self._told[room_id] = status  # A room has many entities, and they see the same.
@@ -290,14 +295,16 @@ class Site:
                 model=subentry.data.get("model"),
             )
         for subentry in room_subentries(self.entry).values():
+            identifier = (DOMAIN, subentry.subentry_id)
+            known = registry.async_get_device_by_identifier(identifier, self.entry.entry_id)
             device = registry.async_get_or_create(
                 config_entry_id=self.entry.entry_id,
                 config_subentry_id=subentry.subentry_id,
-                identifiers={(DOMAIN, subentry.subentry_id)},
+                identifiers={identifier},
                 name=subentry.title,
                 model="Room",
                 entry_type=dr.DeviceEntryType.SERVICE,
             )
             area = subentry.data.get(CONF_AREA)
-            if area is not None and device.area_id is None:
+            if area is not None and known is None:  # From then on the device's area counts.
                 registry.async_update_device(device.id, area_id=area)

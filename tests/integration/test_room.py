@@ -40,13 +40,19 @@ def state(hass: HomeAssistant, entity_id: str) -> str:
     return found.state
 
 
-async def book(hass: HomeAssistant, start: float, seconds: float, summary: str = "Anna A") -> None:
+async def book(
+    hass: HomeAssistant,
+    start: float,
+    seconds: float,
+    summary: str = "Anna A",
+    entity_id: str = CALENDAR,
+) -> None:
     begin = dt_util.now() + timedelta(seconds=start)
     await hass.services.async_call(
         "calendar",
         "create_event",
         {
-            "entity_id": CALENDAR,
+            "entity_id": entity_id,
             "summary": summary,
             "start_date_time": begin.isoformat(),
             "end_date_time": (begin + timedelta(seconds=seconds)).isoformat(),

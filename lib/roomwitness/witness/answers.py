@@ -98,6 +98,7 @@ class Answers:
             self._windows,
             self._preflight.result(room_id),
             self._watches.seconds(room_id),
+            has_camera=bool(room.cameras),
         )
 
     def overdue(self) -> int:

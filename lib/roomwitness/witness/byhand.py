@@ -29,9 +29,9 @@ class ByHand:
         """Start a meeting that ends after the room's length for it; returns its id.
 
         Raises:
-            RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
+            RoomBusy, RoomWithoutCamera, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
         """
-        room.legal_file.require()
+        room.require_armed()
         async with self._lock:
             now = self._clock()
             if current(self._ledger.of_room(room.id)) is not None:

@@ -236,23 +236,23 @@ class Witness(Answers):
         Raises:
             RoomNotFound: no such room.
         """
-        self._room(room_id)
-        self._wishes.calendar_lost.discard(room_id)
-        self._wishes.bookings[room_id] = tuple(bookings)
-        self._wishes.calendar_read[room_id] = self._clock()
+        if not self._room(room_id).calendar_bound:
+            return  # It was when somebody began to read its calendar.
+        self._wishes.read(room_id, bookings, self._clock())
         await self.tick()
         self.changes.of(room_id)
 
     async def calendar_lost(self, room_id: str) -> None:
         """The room's calendar cannot be read: keep to what it said last, and say so."""
-        self._wishes.calendar_lost.add(room_id)
+        self._wishes.lose(room_id)
         self.changes.of(room_id)
 
     async def start_meeting(self, room_id: str) -> str:
         """Start a protected meeting by hand, or a planned one ahead of its time; returns its id.
 
         Raises:
-            RoomNotFound, RoomBusy, LegalFileIncomplete, RefusedByDisk, RefusedByQuota.
+            RoomNotFound, RoomBusy, RoomWithoutCamera, LegalFileIncomplete, RefusedByDisk,
+            RefusedByQuota.
         """
         return await self._by_hand.start(self._room(room_id))
 
@@ -297,7 +297,7 @@ class Witness(Answers):
         ``by`` is a pseudonym. What the disk refuses is tried again (``Presses``).
 
         Raises:
-            RoomNotFound, RoomIdle, LegalFileIncomplete.
+            RoomNotFound, RoomIdle, RoomWithoutCamera, LegalFileIncomplete.
         """
         report = partial(self._threats.report, room_id, by, self._clock())
         return await self.presses.report(report, room_id)

@@ -11,7 +11,7 @@ from roomwitness.policy.words import RoomPolicy
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.keyfile import Custodian, StoredKeys
 
-from .errors import LegalFileIncomplete
+from .errors import LegalFileIncomplete, RoomWithoutCamera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,8 @@ class RoomConfig:
     """One room. ``calendar_bound`` says that bookings given to ``reconcile`` drive it.
 
     ``lamp`` is on while it records; its camera need not be one of the room's. ``quota_bytes`` is
-    how much its recordings may take before no new meeting begins; None: no end.
+    how much its recordings may take before no new meeting begins; None: no end. ``cameras_gone``
+    counts cameras that it is said to have and that no longer exist.
     """
 
     id: str
@@ -143,3 +144,19 @@ class RoomConfig:
     calendar_bound: bool
     quota_bytes: int | None = None
     lamp: RelayLamp | None = None
+    cameras_gone: int = 0
+
+    @property
+    def armed(self) -> bool:
+        """Whether there is something to record it with, and its legal file allows it."""
+        return bool(self.cameras) and not self.legal_file.missing
+
+    def require_armed(self) -> None:
+        """Refuse where it is not.
+
+        Raises:
+            RoomWithoutCamera, LegalFileIncomplete.
+        """
+        if not self.cameras:
+            raise RoomWithoutCamera
+        self.legal_file.require()

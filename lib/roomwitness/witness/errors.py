@@ -51,6 +51,12 @@ class LegalFileIncomplete(WitnessError):
     key = "legal_file_incomplete"
 
 
+class RoomWithoutCamera(WitnessError):
+    """The room has no camera, or none that still exists: nothing would be recorded."""
+
+    key = "room_without_camera"
+
+
 class PersonUnknown(WitnessError):
     """Nobody of that pseudonym is known here, or they are forgotten already."""
 

@@ -57,7 +57,7 @@ class Foresight:
         runs = running_now(self._ledger.meetings, self._wishes.rooms)
         begun = {(m.room_id, m.booking_key) for m, _ in runs} | {(mine.id, key)}
         for room in tuple(self._wishes.rooms.values()):
-            if room.legal_file.missing:
+            if not room.armed:
                 continue
             bookings = self._wishes.bookings.get(room.id, ())
             others = [b for b in bookings if (room.id, b.key) not in begun]

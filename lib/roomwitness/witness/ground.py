@@ -1,4 +1,4 @@
-"""What preflight looks at besides streams: disk, keys, calendar, legal file, what is wired."""
+"""What preflight looks at besides streams: disk, keys, calendar, legal file, what is there."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -54,7 +54,8 @@ class Ground:
 
     def look(self, room: RoomConfig, length: timedelta) -> tuple[Problem, ...]:
         """What is wrong for a meeting of that length. Blocks on disk."""
-        found = [*problems.of_legal_file(room), *self._wired(room)]
+        found = [*problems.of_legal_file(room), *problems.of_room_cameras(room)]
+        found += self._wired(room)
         if self._stale(room):
             found.append(problems.calendar_missing(room))
         try:

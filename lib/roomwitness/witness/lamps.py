@@ -65,7 +65,8 @@ class Lamps:
             if key not in self._rooms and self._source(key.camera_id) is None:
                 del self._lamps[key]  # Gone with its camera.
                 continue
-            on = any(recording(room_id) for room_id in self._rooms.get(key, ()))
+            belongs = (rooms[room_id] for room_id in self._rooms.get(key, ()))
+            on = any(room.cameras and recording(room.id) for room in belongs)
             self._want(key, on=on)
 
     def _want(self, key: RelayLamp, *, on: bool) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from roomwitness.errors import WitnessError
 
 from .background import end
-from .errors import LegalFileIncomplete, RoomIdle, RoomNotFound
+from .errors import LegalFileIncomplete, RoomIdle, RoomNotFound, RoomWithoutCamera
 from .status import Problem
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _SHOWN = timedelta(hours=1)
 # How long a report that is on its way may take at the stop.
 _STOP_S = 1.0
 
-_NOTHING_TO_HOLD = (RoomIdle, LegalFileIncomplete)
+_NOTHING_TO_HOLD = (RoomIdle, LegalFileIncomplete, RoomWithoutCamera)
 
 type Report = Callable[[], Awaitable[str]]
 # A room, and the camera whose panic button it was; None: a wall switch, a page, an automation.
@@ -54,7 +54,8 @@ class Presses:
         told.
 
         Raises:
-            RoomIdle, LegalFileIncomplete: there was nothing to hold; a problem says so for an hour.
+            RoomIdle, LegalFileIncomplete, RoomWithoutCamera: there was nothing to hold; a problem
+                says so for an hour.
             WitnessError: as ``report``; but for ``RoomNotFound`` it is tried again.
         """
         place = room_id, camera_id

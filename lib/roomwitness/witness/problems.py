@@ -61,12 +61,13 @@ def of_site(
 
 
 def of_room(room: RoomConfig, *, calendar_lost: bool, invalid: int) -> Iterator[Problem]:
-    """A room's calendar, with so many invalid bookings, and its legal file."""
+    """A room's calendar, with so many invalid bookings, its legal file and its cameras."""
     if calendar_lost:
         yield calendar_missing(room)
     if invalid:
         yield Problem(key="booking_invalid", room_id=room.id, placeholders={"count": str(invalid)})
     yield from of_legal_file(room)
+    yield from of_room_cameras(room)
 
 
 def calendar_missing(room: RoomConfig) -> Problem:
@@ -82,6 +83,15 @@ def of_legal_file(room: RoomConfig) -> Iterator[Problem]:
             room_id=room.id,
             placeholders={"fields": ", ".join(missing)},
         )
+
+
+def of_room_cameras(room: RoomConfig) -> Iterator[Problem]:
+    """A room does not arm without a camera; one that is gone is missed, whatever others record."""
+    if not room.cameras:
+        yield Problem(key="room_without_camera", room_id=room.id)
+    elif room.cameras_gone:
+        told = {"count": str(room.cameras_gone)}
+        yield Problem(key="room_camera_gone", room_id=room.id, placeholders=told)
 
 
 def of_overrun(room_id: str, meetings: Iterable[Meeting]) -> Iterator[Problem]:

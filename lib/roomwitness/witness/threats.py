@@ -8,7 +8,7 @@ from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting
 
 from .config import RoomConfig
-from .errors import LegalFileIncomplete, RoomIdle
+from .errors import RoomIdle
 from .ledger import Ledger
 from .upkeep import Upkeep, new_id
 from .view import current, newest_ended
@@ -50,7 +50,8 @@ class Threats:
         Raises:
             RoomNotFound: no such room.
             RoomIdle: nothing runs, nothing can still be reported, and pre-roll is off.
-            LegalFileIncomplete: pre-roll is on, but the room may not record.
+            LegalFileIncomplete, RoomWithoutCamera: pre-roll is on, but the room may not record, or
+                cannot.
         """
         room, now = self._find(room_id), self._clock()
         # Before any waiting: the seconds before the press must not age away meanwhile.
@@ -73,16 +74,14 @@ class Threats:
         held = running or ended
         if ended and running and running.started and running.started > pressed:
             held = ended  # Another one has begun since.
-        missing = room.legal_file.missing
         if held is not None:
             event = events.ReportThreat(new_id(), by)
             # Its window may have ended while others had the lock: the press came before.
             at = pressed if held is ended else self._clock()
             held = await self._upkeep.apply(held, event, at, room)
+            if not begins or not room.armed:
+                return held
         elif not begins:
             raise RoomIdle
-        elif missing:
-            raise LegalFileIncomplete(fields=", ".join(missing))
-        if held is not None and (not begins or missing):
-            return held
+        room.require_armed()
         return await self._upkeep.begin_by_threat(room, now, now + LENGTH, by)

@@ -146,7 +146,7 @@ class Upkeep:
                 continue
             meeting = self._ledger.get(step.meeting_id)
             starts = _starts(step)
-            if meeting is None or (starts and room.legal_file.missing):
+            if meeting is None or (starts and not room.armed):
                 continue
             if starts and await self._refused_now(meeting, room, now):
                 continue
@@ -192,8 +192,12 @@ class Upkeep:
         tries = Tries()
         for meeting in self._ledger.meetings:
             room = self._wishes.of(meeting.room_id)
-            if meeting.state in AHEAD and meeting.booking_key is None:
-                # A start by hand or threat that a full disk broke off: it would block the room.
+            unbound = self._wishes.known and not room.calendar_bound
+            if meeting.state in AHEAD and (meeting.booking_key is None or unbound):
+                # A start by hand or threat that a full disk broke off: it would block the room. Or
+                # a booking of a calendar that is the room's no more: nothing else would cancel it.
+                if meeting.booking_key is not None:
+                    self._preflight.forget(room.id)
                 with tries:
                     await self.apply(meeting, events.Cancel(), now, room)
             if meeting.state not in RUNNING:
@@ -277,7 +281,7 @@ class Upkeep:
         wanted = {
             room.id: room
             for room in self._wishes.rooms.values()
-            if room.policy.pre_roll and not room.legal_file.missing and room.id not in busy
+            if room.policy.pre_roll and room.armed and room.id not in busy
         }
         tries = Tries()
         for change in self._watches.changes(wanted):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 from roomwitness.capture import CaptureStatus
 from roomwitness.policy import retention
@@ -76,15 +77,23 @@ def room_status(
     windows: Mapping[str, timedelta],
     checked: Checked | None = None,
     pre_roll_s: float = 0.0,
+    *,
+    has_camera: bool = True,
 ) -> RoomStatus:
-    """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's."""
+    """Put a room's status together; ``cameras`` and ``segments`` are the running meeting's.
+
+    Without a camera what runs is shown as paused, for nothing is recorded.
+    """
     meeting = shown(meetings)
+    state: MeetingState | Literal["idle"] = meeting.state if meeting else "idle"
+    if state == MeetingState.RECORDING and not has_camera:
+        state = MeetingState.PAUSED
     ahead = next_booking(bookings, now)
     problem = next(iter(problems), None)
     return RoomStatus(
-        state=meeting.state if meeting else "idle",
+        state=state,
         meeting_id=meeting.id if meeting else None,
-        recording=meeting is not None and meeting.state is MeetingState.RECORDING,
+        recording=state == MeetingState.RECORDING,
         next_booking=ahead.start if ahead else None,
         evidence_held=sum(m.held for m in meetings),
         next_erasure=retention.next_erasure(meetings),

@@ -1,7 +1,9 @@
 """What the configuration and the calendars want."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from roomwitness.policy.words import Booking
 
@@ -33,6 +35,21 @@ class Wishes:
     def configure(self, rooms: dict[str, RoomConfig]) -> dict[str, RoomConfig]:
         """Take the rooms that there are; gives those that there were."""
         before, self.rooms, self.known = self.rooms, rooms, True
-        for room_id in set(self.bookings) - set(rooms):
-            del self.bookings[room_id]
+        bound = {room.id for room in rooms.values() if room.calendar_bound}
+        self.calendar_lost &= bound
+        told: dict[str, Any]
+        for told in (self.bookings, self.calendar_read, self.invalid):
+            for room_id in told.keys() - bound:  # No calendar will correct them any more.
+                del told[room_id]
         return before
+
+    def read(self, room_id: str, bookings: Iterable[Booking], now: datetime) -> None:
+        """The room's calendar says so now."""
+        self.calendar_lost.discard(room_id)
+        self.bookings[room_id] = tuple(bookings)
+        self.calendar_read[room_id] = now
+
+    def lose(self, room_id: str) -> None:
+        """The room's calendar, if it still has one, cannot be read."""
+        if (room := self.rooms.get(room_id)) is not None and room.calendar_bound:
+            self.calendar_lost.add(room_id)

@@ -35,6 +35,7 @@ LEGAL = LegalFile(
     controller="The municipality",
     contact="dpo@example.org",
 )
+NOWHERE = StreamSource("rtsp://127.0.0.1:9/nothing")
 POLICY = RoomPolicy(review_window=timedelta(seconds=2), preflight_lead=timedelta(seconds=30))
 
 
@@ -95,7 +96,10 @@ class House:
         policy: RoomPolicy = POLICY,
         legal: LegalFile = LEGAL,
     ) -> RoomConfig:
-        cameras = tuple(CameraConfig(id=f"c{i}", source=s) for i, s in enumerate(sources, 1))
+        """A room with these cameras; without any it has one that nobody answers for."""
+        cameras = tuple(
+            CameraConfig(id=f"c{i}", source=s) for i, s in enumerate(sources or (NOWHERE,), 1)
+        )
         return RoomConfig(
             id=room_id, cameras=cameras, policy=policy, legal_file=legal, calendar_bound=bound
         )
