@@ -2,15 +2,17 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from roomwitness.policy.words import GapCause, Hold, HoldKind, Meeting, MeetingState
+from roomwitness.policy.words import GapCause, Hold, Meeting, MeetingState
 
 from .errors import IndexBusy, StoreError, VaultFull, VaultUnwritable
+from .freeze import fold
+from .holdrows import SELECT, forget_reasons, put_holds, read_hold
 from .migrations import migrate
 from .records import ClockEvent, Gap, Recording, Segment
 
@@ -37,6 +39,8 @@ class Index:
         self._segment_path = segment_path
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        # Whether the write-ahead log may still have what is overwritten.
+        self._unfolded = False
 
     def open(self) -> None:
         """Open or make the index, and bring it to this version.
@@ -54,8 +58,10 @@ class Index:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA foreign_keys=ON")
+            db.execute("PRAGMA secure_delete=ON")
             migrate(db)
         self._db = db
+        self._fold()  # A kill may have come before it.
 
     def close(self) -> None:
         """Fold the write-ahead log in and close, once nobody uses it (as ``KeyStore.close``)."""
@@ -86,6 +92,8 @@ class Index:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
+                if self._unfolded and patient and synced:
+                    self._fold()
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -95,6 +103,19 @@ class Index:
                     self._db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
                 if not synced:
                     self._db.execute("PRAGMA synchronous=FULL")
+
+    def forget_reasons(self, db: sqlite3.Connection) -> None:
+        """In a ``change``: what people wrote of holds of erased meetings goes, overwritten."""
+        self._unfolded |= forget_reasons(db)
+
+    def _fold(self) -> None:
+        """Put the write-ahead log's pages in their places, and empty it of their older versions.
+
+        Whoever reads just now, as for a backup (freeze.py), keeps it waiting: the next change tries
+        again.
+        """
+        if self._db is not None:
+            self._unfolded = not fold(self._db)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query gives."""
@@ -108,7 +129,7 @@ class Index:
         self.save_meetings([meeting])
 
     def save_meetings(
-        self, meetings: Iterable[Meeting], logged: int | None = None, *, copied: bool = False
+        self, meetings: Sequence[Meeting], logged: int | None = None, *, copied: bool = False
     ) -> None:
         """Insert or replace meetings and their holds, in one transaction.
 
@@ -118,6 +139,8 @@ class Index:
         with self.change() as db:
             for meeting in meetings:
                 _save(db, meeting)
+            if any(meeting.state is MeetingState.ERASED for meeting in meetings):
+                self.forget_reasons(db)
             if logged is not None:
                 db.execute(
                     "INSERT INTO caught_up VALUES (1, ?1, CASE WHEN ?2 THEN 0 ELSE ?1 END)"
@@ -138,25 +161,9 @@ class Index:
     def meetings(self, where: str = "", *values: object) -> list[Meeting]:
         """Meetings, oldest first; ``where`` (of ours, never of a user) chooses."""
         holds: dict[str, list[Hold]] = {}
-        chosen = f" WHERE meeting IN (SELECT id FROM meeting {where})" if where else ""  # noqa: S608
-        query = f"SELECT * FROM hold{chosen} ORDER BY meeting, place"  # noqa: S608
-        for row in self.rows(query, *values):
-            holds.setdefault(row[1], []).append(
-                Hold(
-                    id=row[0],
-                    kind=HoldKind(row[3]),
-                    reason=row[4],
-                    created=_time(row[5]),
-                    review_date=_time(row[6]),
-                    released=_maybe(row[7]),
-                    release_reason=row[8],
-                    placed_by=row[9],
-                    release_asked=_maybe(row[10]),
-                    release_asked_by=row[11],
-                    release_ask_reason=row[12],
-                    review_reason=row[13],
-                )
-            )
+        chosen = f"WHERE hold.meeting IN (SELECT id FROM meeting {where})" if where else ""  # noqa: S608
+        for row in self.rows(SELECT.format(chosen), *values):
+            holds.setdefault(row[0], []).append(read_hold(row))
         return [
             Meeting(
                 id=row[0],
@@ -349,29 +356,7 @@ def _save(db: sqlite3.Connection, m: Meeting) -> None:
             *map(_put, (m.ended, m.deadline, m.erased)),
         ),
     )
-    db.execute("DELETE FROM hold WHERE meeting = ?", (m.id,))
-    db.executemany(
-        "INSERT INTO hold VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [
-            (
-                h.id,
-                m.id,
-                place,
-                h.kind,
-                h.reason,
-                _put(h.created),
-                _put(h.review_date),
-                _put(h.released),
-                h.release_reason,
-                h.placed_by,
-                _put(h.release_asked),
-                h.release_asked_by,
-                h.release_ask_reason,
-                h.review_reason,
-            )
-            for place, h in enumerate(m.holds)
-        ],
-    )
+    put_holds(db, m)
 
 
 def read_recording(row: tuple[Any, ...]) -> Recording:

@@ -12,6 +12,7 @@ from .errors import KeyMissing, StoreError
 _TABLES = (
     "meeting",
     "hold",
+    "hold_text",
     "recording",
     "segment",
     "gap",

@@ -136,9 +136,36 @@ _REACHED = """
 ALTER TABLE caught_up ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;
 """
 
+# What people wrote of holds stands apart (holdrows.py). Of what is erased it goes: its table is
+# dropped and so overwritten (``secure_delete``), as are pages that were free before that was on.
+_REASONS_APART = """
+CREATE TABLE hold_text (
+    hold TEXT PRIMARY KEY, reason TEXT NOT NULL, release_reason TEXT, release_ask_reason TEXT,
+    review_reason TEXT
+) STRICT;
+INSERT INTO hold_text
+    SELECT hold.id, reason, release_reason, release_ask_reason, review_reason FROM hold
+    JOIN meeting ON meeting.id = hold.meeting WHERE state <> 'erased';
+CREATE TABLE new_hold (
+    id TEXT PRIMARY KEY, meeting TEXT NOT NULL REFERENCES meeting, place INTEGER NOT NULL,
+    kind TEXT NOT NULL, created REAL NOT NULL, review_date REAL NOT NULL, released REAL,
+    placed_by TEXT, release_asked REAL, release_asked_by TEXT
+) STRICT;
+INSERT INTO new_hold SELECT id, meeting, place, kind, created, review_date, released, placed_by,
+    release_asked, release_asked_by FROM hold;
+DROP TABLE hold;
+ALTER TABLE new_hold RENAME TO hold;
+CREATE INDEX hold_by_meeting ON hold (meeting, place);
+CREATE TABLE filler (zeros BLOB) STRICT;
+INSERT INTO filler SELECT zeroblob(min(freelist_count * page_size, 500000000))
+    FROM pragma_freelist_count, pragma_page_size;
+DROP TABLE filler;
+"""
+
 SCRIPTS = (
     *(_V1, _RECEIPTS_AND_LISTS, _COPIES, _CLOCKS, _HOLD_PEOPLE, _RATES, _PSEUDONYMS),
     *(_GAPS_MOVE, _CAUGHT_UP, _WRAPS_SEEN, _COPY_AGENTS, _REACHED),
+    _REASONS_APART,
 )
 
 

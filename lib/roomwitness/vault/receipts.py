@@ -44,7 +44,8 @@ def sizes(index: Index, meeting_id: str) -> Sizes:
 def receive(index: Index, receipts: Sequence[tuple[Receipt, str | None]]) -> None:
     """Exchange meetings' recordings, segments and gaps for receipts, in one transaction.
 
-    The meetings become erased by the same: a kill leaves both or neither. ``str`` is the file.
+    Of their holds kinds and times stay, no reasons. The meetings become erased by the same: a kill
+    leaves both or neither. ``str`` is the file.
     """
     mine = "IN (SELECT id FROM recording WHERE meeting = ?)"
     with index.change() as db:
@@ -73,6 +74,7 @@ def receive(index: Index, receipts: Sequence[tuple[Receipt, str | None]]) -> Non
                 "UPDATE meeting SET state = 'erased', erased = ? WHERE id = ?",
                 (erased_at, r.meeting_id),
             )
+        index.forget_reasons(db)
 
 
 def receipts(index: Index) -> list[Receipt]:

@@ -190,8 +190,8 @@ def _fill(root: Path, recordings: int) -> None:
             ((f"q{n}", f"e{n:015d}", f"r{n % ROOMS}", start - n) for n in range(meetings)),
         )
         db.executemany(
-            "INSERT INTO hold (id, meeting, place, kind, reason, created, review_date)"
-            " VALUES (?,?,0,'threat','',0,0)",
+            "INSERT INTO hold (id, meeting, place, kind, created, review_date)"
+            " VALUES (?,?,0,'threat',0,0)",
             ((f"h{m}", m) for m, _, state in live if state == "held"),
         )
         db.executemany(
