@@ -10,7 +10,13 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from roomwitness.custody import CustodyLog, LogTampered, LogUnwritable
+from roomwitness.custody import (
+    CustodyLog,
+    LogTampered,
+    LogUnwritable,
+    disagreements,
+    read_account,
+)
 from roomwitness.vault import Recovered, Vault, leftovers
 from roomwitness.vault.age import AnyIdentity, KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.alone import Alone
@@ -19,6 +25,7 @@ from roomwitness.vault.errors import KeyMissing, StoreError, VaultInUse, disk_er
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import KeyStore
 from roomwitness.vault.leftovers import Leftover
+from roomwitness.vault.listed import listed
 from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
 
 from .config import signer
@@ -102,6 +109,10 @@ def recover(
         account = Told(ledger.log, ledger.folder, ledger.signer.vkey, now, offline=True)
         found = vault.recover(account)
         ledger.recordings.recovered(found, now)
+        told = read_account(ledger.folder, ledger.signer.vkey)
+        for name, recording in [*disagreements(listed(vault.index.rows), told, told)]:
+            if name == "recording-as-logged":
+                ledger.recordings.bind_late(recording, now)
         if ledger.recordings.refused:  # check names them.
             raise LogTampered("recordings are not as the log was told: nothing is signed for them")
         return found, vault.closed()

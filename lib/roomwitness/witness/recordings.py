@@ -175,6 +175,12 @@ class Recordings:
                 fresh = {f.segment_id for f in found if f.recording_id == recording_id}
                 self._amend(recording_id, bound, fresh, now)
 
+    def bind_late(self, recording_id: str, now: datetime) -> None:
+        """Bind what came to light and was not logged: a kill came between row and entry."""
+        bound = self._bound(recording_id)
+        if bound is not None and bound.open:
+            self._amend(recording_id, bound, frozenset(), now)
+
     def _amend(self, recording_id: str, bound: Bound, fresh: Set[str], now: datetime) -> None:
         """Bind what came to light with the rest; but never what the log knows otherwise.
 

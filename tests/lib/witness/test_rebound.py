@@ -4,25 +4,18 @@ import base64
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from roomwitness.cli import main
 from roomwitness.custody import (
-    encode_entry,
-    last_bound,
     read_account,
-    rows_root,
 )
-from roomwitness.custody.adopted import ADOPTED, doubted, in_doubt
-from roomwitness.custody.bound import bound_by
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import GapCause, Meeting
 from roomwitness.vault import ClockEvent, Gap, Vault, age
@@ -144,16 +137,21 @@ def test_the_site_signs_for_nothing_that_was_put_in_its_place(
     assert check(made) == 1
 
 
+def recover(house: House) -> list[str]:
+    """A custodian's words."""
+    key = base64.b64encode((house.root / "signer").read_bytes()).decode()
+    house.keys_file.parent.mkdir()
+    replace(house.stored, log_private_key=key).save(house.keys_file)
+    identity = house.root / "identity"
+    identity.write_text(house.keys.custodian_identity)
+    words = ["recover", "--vault", str(house.config.root), "--identity", str(identity)]
+    return [*words, "--ephemeral", str(house.root / "cache")]
+
+
 def test_a_custodian_is_told_what_is_not_signed(
     made: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    key = base64.b64encode((made.root / "signer").read_bytes()).decode()
-    made.keys_file.parent.mkdir()
-    replace(made.stored, log_private_key=key).save(made.keys_file)
-    identity = made.root / "identity"
-    identity.write_text(made.keys.custodian_identity)
-    words = ["recover", "--vault", str(made.config.root), "--identity", str(identity)]
-    words += ["--ephemeral", str(made.root / "cache")]
+    words = recover(made)
     assert main(words) == 0
     _dropped(made)
     capsys.readouterr()
@@ -344,52 +342,3 @@ def test_rows_are_synced_before_the_log_tells_of_them(
     assert order[ended - 2 : ended] == ["sync", "disk"]
     ledger.close()
     vault.close()
-
-
-class Lines:
-    """A log of these leaves."""
-
-    def __init__(self, leaves: list[bytes]) -> None:
-        self._data = b"".join(leaf + b"\n" for leaf in leaves)
-        self.length = len(self._data)
-
-    def since(self, position: int) -> Iterator[bytes]:
-        yield from self._data[position:].split(b"\n")[:-1]
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from(["end", "amend", "other", "adopt"])),
-        max_size=30,
-    ),
-    st.integers(1, 400),
-)
-def test_the_newest_signed_binding_is_found_from_the_end(
-    steps: list[tuple[str, str]], piece: int
-) -> None:
-    """As from the whole log, however it is cut, whatever of it nobody had signed."""
-    leaves: list[bytes] = [
-        encode_entry("recording_begun", T, {"recording": name, "meeting": "m"}) for name in "abc"
-    ]
-    for number, (name, what) in enumerate(steps):
-        if what == "adopt":
-            entry = encode_entry(ADOPTED, T, {"first": 0, "count": number % 4})
-        elif what == "other":
-            entry = encode_entry("segment_recovered", T, {"recording": name})
-        else:
-            fields = {"recording": name, "files": number, "files_root": str(number)}
-            entry = encode_entry(f"recording_{what}ed", T, fields)
-        leaves.append(entry)
-    doubt = doubted(enumerate(leaves))
-    signed = [json.loads(e) for n, e in enumerate(leaves) if not in_doubt(n, doubt)]
-    bound = dict(found for entry in signed if (found := bound_by(entry)) is not None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("roomwitness.custody.bound._PIECE", piece)
-        for name in "abc":
-            found = last_bound(Lines(leaves), name)  # type: ignore[arg-type]
-            assert found == bound.get(name)
-
-
-@given(st.lists(st.binary(max_size=6)), st.lists(st.binary(max_size=6)))
-def test_other_rows_have_another_head(one: list[bytes], other: list[bytes]) -> None:
-    assert (rows_root(one) == rows_root(other)) is (one == other)
