@@ -32,15 +32,20 @@ class _Least:
 
 
 class MediaClock:
-    """Pure: ticks and arrivals in, wall times out. ``rate`` is in ticks a second."""
+    """Pure: ticks and arrivals in, wall times out. ``rate`` is in ticks a second.
 
-    def __init__(self, rate: int, drift_ppm: float = 0.0) -> None:
+    What follows the first may be shown up to ``lead_s`` seconds before it.
+    """
+
+    def __init__(self, rate: int, drift_ppm: float = 0.0, *, lead_s: float = 0.0) -> None:
         self._rate = rate
         self._origin: tuple[int, datetime] | None = None
         self._least: list[_Least] = []
         self._slope = -drift_ppm / 1e6
         self._level = 0.0
         self._last: tuple[float, float] | None = None
+        # The two latest media times: a picture that is shown between them may follow both.
+        self._before, self._highest = -lead_s, 0.0
         self._reported = False
         self._burst = True
         # Whether the newest picture came at once with the one before, and quicker than all: then
@@ -82,7 +87,7 @@ class MediaClock:
             return 0.0
         media, delay = self._place(ticks, wall)
         last_media, last_delay = self._last
-        if media < last_media - _STEP_S:
+        if media < self._highest - _STEP_S and media <= self._before:
             return -self._late(media, delay)
         ahead = -self._late(media, delay)
         if min(ahead, media - last_media, last_delay - delay) > _STEP_S:
@@ -110,6 +115,8 @@ class MediaClock:
         else:
             self._burst = self._burst and self._at_once(media, delay)
             self._last = (media, delay)
+            if media > self._highest:
+                self._before, self._highest = self._highest, media
         bucket = int(media // _BUCKET_S)
         newest = self._least[-1] if self._least else None
         if newest is None or bucket > newest.bucket:

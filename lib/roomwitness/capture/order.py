@@ -14,6 +14,7 @@ class Order:
 
     def __init__(self) -> None:
         self.last = 0
+        self.depth = 0  # How long before the latest one a later one was shown, at most.
         self._before = 0
         self._previous: int | None = None
         self._finest = _USUAL_TICKS
@@ -33,6 +34,7 @@ class Order:
             self._raises += 1
         elif time < self.last:
             self._reordered = True
+            self.depth = max(self.depth, self.last - time)
         step, paced = abs(time - previous), self._step
         self._step = step
         # A longer one, once, is a hole; twice, it is the camera's new pace.
@@ -46,7 +48,7 @@ class Order:
 
     def anew(self) -> None:
         """Media time begins anew."""
-        self._previous, self._raises = None, 0
+        self._previous, self._raises, self.depth = None, 0, 0
 
     @property
     def duration(self) -> int:

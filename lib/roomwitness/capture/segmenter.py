@@ -17,15 +17,14 @@ from .open_segment import OpenSegment
 from .order import Order
 from .rtp import Track
 from .sink import SegmentSink
-from .timeline import Timeline
+from .timeline import MAX_LEAD_S, Timeline
 
 # A kill costs what came after the last flush: so that it is never more than a second.
 _FRAGMENT_TICKS = VIDEO_TIMESCALE // 2
 # A fragment is written at the latest when it has so much, whatever its pictures' times say.
 _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
-# Leading pictures are shown at most so long before the keyframe that they follow.
-_MAX_LEAD = 2 * VIDEO_TIMESCALE
+_MAX_LEAD = round(MAX_LEAD_S * VIDEO_TIMESCALE)
 # What a camera, or the network, may hold back and send at once (docs/time.md).
 _MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
 # Nothing that is sent together is held back by so much more than the other.
@@ -285,7 +284,8 @@ class Segmenter:
         duration = self._order.duration
         usual = self._order.last + duration
         known = current.frames > 1  # How often the camera makes a picture.
-        limit = max(_SILENCE_TICKS, 2 * duration) if known else 2 * _SILENCE_TICKS
+        usually = max(_SILENCE_TICKS, 2 * duration, self._order.depth + duration)
+        limit = usually if known else 2 * _SILENCE_TICKS
         if unit.time - usual > limit:
             current.gaps.declare(usual, unit.time, GapCause.STALLED)
             self._hearing.pictures_resumed(usual, unit.time)

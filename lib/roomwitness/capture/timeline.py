@@ -12,6 +12,8 @@ from .rtp import SenderReport
 
 _RATE = 90000
 _MIN_EVERY_S = 1.0
+# Leading pictures are shown at most so long before the keyframe that they follow.
+MAX_LEAD_S = 2.0
 
 type ClockEventKind = Literal[
     "camera_offset", "camera_step", "camera_hours", "media_step", "host_step"
@@ -42,6 +44,10 @@ class SegmentClock:
     source: Literal["rtcp", "arrival"] = "arrival"
 
 
+def _pictures(drift_ppm: float = 0.0) -> MediaClock:
+    return MediaClock(_RATE, drift_ppm, lead_s=MAX_LEAD_S)
+
+
 class Timeline:
     """Our wall time of every picture of one camera, over all its connections."""
 
@@ -52,7 +58,7 @@ class Timeline:
     ) -> None:
         self._host = clock if isinstance(clock, HostClock) else None
         self._note = note
-        self._media = MediaClock(_RATE)
+        self._media = _pictures()
         self._sounds: MediaClock | None = None
         self._camera = CameraClock()
         self._epoch = 0
@@ -80,13 +86,13 @@ class Timeline:
         if step:
             self._adopted += step
             self._camera.shift(step)
-            self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
+            self._media, self._sounds = _pictures(self._media.drift_ppm), None
             self._note(ClockEvent(kind="host_step", at=now, seconds=step))
         return step
 
     def connected(self) -> None:
         """A new connection: media time begins anew."""
-        self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
+        self._media, self._sounds = _pictures(self._media.drift_ppm), None
         self._camera.connected()
         self._epoch, self._report = 0, None
 
@@ -109,7 +115,7 @@ class Timeline:
             jump = self._media.jump(ticks, self._ours(now))
             self._note(ClockEvent(kind="media_step", at=now, seconds=jump))
         self._epoch = epoch
-        self._media, self._sounds = MediaClock(_RATE, self._media.drift_ppm), None
+        self._media, self._sounds = _pictures(self._media.drift_ppm), None
         self._camera.connected()
 
     def observe(self, ticks: int, now: datetime, report: SenderReport | None) -> None:

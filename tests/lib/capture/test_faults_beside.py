@@ -73,9 +73,9 @@ def test_lost_sound_is_declared_and_lost_metadata_is_counted(kind: Kind, udp: bo
     assert sum(file.facts["lost_packets"] for file in outcome.sink.metadata) == 5
 
 
-# Not what ends a count or a connection: of sound that was on its way then nobody can know, nor of
-# what was sent before the first that came (docs/time.md).
-KINDS: tuple[Kind, ...] = ("drop", "duplicate", "reorder", "runt", "cut", "withhold")
+# Not what ends a connection: of sound that was on its way then nobody can know, nor of what was
+# sent before the first that came (docs/time.md).
+KINDS: tuple[Kind, ...] = ("drop", "duplicate", "reorder", "runt", "cut", "withhold", "restart")
 
 
 @settings(max_examples=10, deadline=None)
