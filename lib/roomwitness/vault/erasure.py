@@ -45,15 +45,31 @@ def needle(file: bytes) -> bytes:
 def bytes_absent(stores: Iterable[KeyStore], needles: Sequence[bytes]) -> bool:
     """Search the stores' files for what was destroyed; False if one is too large to search.
 
+    A store in which a copy was left is written anew.
+
     Raises:
         VaultUnwritable: some of it is still there.
     """
-    raw = [store.raw(_SEARCHED_BYTES) for store in stores]
+    searched = True
+    for store in stores:
+        left = _left_in(store, needles)
+        if left:
+            store.rewrite()
+            left = _left_in(store, needles)
+        if left:
+            raise VaultUnwritable("a key's bytes are still there")
+        searched &= left is not None
+    return searched
+
+
+def _left_in(store: KeyStore, needles: Sequence[bytes]) -> bool | None:
+    """Whether any of it is in the store's files; None if they are too large to search."""
+    raw = store.raw(_SEARCHED_BYTES)
+    if raw is None:
+        return None
     # What was overwritten is zeros, and no wrap holds so many: the rest is soon searched.
-    raw = [data and data.replace(bytes(_ZEROS), b"") for data in raw]
-    if any(wanted in data for data in raw if data is not None for wanted in needles):
-        raise VaultUnwritable("a key's bytes are still there")
-    return None not in raw
+    raw = raw.replace(bytes(_ZEROS), b"")
+    return any(wanted in raw for wanted in needles)
 
 
 class Eraser:

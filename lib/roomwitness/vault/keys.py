@@ -201,6 +201,17 @@ class KeyStore:
         with self._transaction() as db:
             db.executemany("DELETE FROM wrap WHERE recording = ?", ids)
 
+    def rewrite(self) -> None:
+        """Put all rows anew: SQLite may leave a copy of one where it was before a page was split.
+
+        ``secure_delete`` overwrites rows, not such copies; but of a table that is emptied whole it
+        overwrites every page. Synced when it returns.
+        """
+        with self._transaction() as db:
+            rows = db.execute("SELECT * FROM wrap").fetchall()
+            db.execute("DELETE FROM wrap")
+            db.executemany("INSERT INTO wrap VALUES (?, ?, ?, ?)", rows)
+
     def raw(self, limit: int) -> bytes | None:
         """Every byte of the store's files as they are on disk; None if there are more than that."""
         names = [self._path, *(self._path.with_name(self._path.name + s) for s in _BESIDE)]
