@@ -27,7 +27,7 @@ EVIDENCE = "sensor.room_12_evidence_held"
 async def entry(
     hass: HomeAssistant, make_site: MakeSite, camera: Camera, calendar: str
 ) -> MockConfigEntry:
-    second = room_subentry("room2", "Room 14", cameras=[])
+    second = room_subentry("room2", "Room 14")
     return await make_site(camera_subentry(camera), room_subentry(), second)
 
 

@@ -10,9 +10,19 @@ from roomwitness.policy.words import GapCause
 from .gaps import Gap, Gaps
 
 _A_PICTURE = timedelta(seconds=1)
-# How much is missing where a camera begins to count anew cannot be known, also where the times
-# before and after meet.
+# How much is missing where a connection breaks, or a camera begins to count anew, cannot be known,
+# also where the times before and after meet.
 _MOMENT = timedelta(milliseconds=1)
+_BROKEN = frozenset(
+    {
+        GapCause.CAMERA_AUTH,
+        GapCause.CAMERA_UNREACHABLE,
+        GapCause.CONNECTION_LOST,
+        GapCause.NO_KEYFRAME,
+        GapCause.PROTOCOL_ERROR,
+        GapCause.STALLED,
+    }
+)
 # So many of the newest gaps may end later, or earlier, than they were declared to.
 _MENDED = 8
 
@@ -34,6 +44,7 @@ class Coverage:
         """From ``now`` on the cause is this; what was missing before keeps its own."""
         before, self._cause = self._cause, cause
         self._failing = True
+        self._anew = self._anew or cause in _BROKEN
         if cause is not before:
             self._missing_until(now, before)
 
@@ -61,7 +72,8 @@ class Coverage:
             return [gap] if late else []
         found, newest = [], self._since[-1]
         for gap in self._since:
-            end = max(_least(gap), start if gap is newest else min(gap.end, start))
+            least = _least(gap, first=gap is self._since[0])
+            end = max(least, start if gap is newest else min(gap.end, start))
             if end != self._ends.get(gap.id, gap.end):
                 self._ends[gap.id] = end
                 found.append(replace(gap, end=end))
@@ -116,8 +128,7 @@ class Coverage:
             self.resumed(now)
 
 
-def _least(gap: Gap) -> datetime:
-    """When it ends at the earliest."""
-    if gap.cause is GapCause.STREAM_CHANGED and gap.end > gap.start:
-        return gap.start + _MOMENT
-    return gap.start
+def _least(gap: Gap, *, first: bool) -> datetime:
+    """When it ends at the earliest; ``first``: media was there until it began."""
+    unknown = gap.cause is GapCause.STREAM_CHANGED or (first and gap.cause in _BROKEN)
+    return gap.start + _MOMENT if unknown and gap.end > gap.start else gap.start

@@ -259,6 +259,23 @@ def test_the_gap_before_a_segment_moves_back_as_well() -> None:
     assert coverage.mended(at(7)) == []
 
 
+def test_a_connection_that_broke_is_a_gap_also_where_the_times_meet() -> None:
+    """A picture may be missing between them: nobody can know."""
+    sink = MemorySink()
+    coverage = Coverage(T, GapCause.CONNECTING, sink.gap)
+    coverage.resumed(T)
+    coverage.recorded(at(5), GapCause.CONNECTION_LOST)
+    coverage.broken(GapCause.CONNECTION_LOST, at(5.2))
+    coverage.resumed(at(5))
+    assert sink.causes == [GapCause.CONNECTION_LOST]
+    for gap in coverage.mended(at(4.9)):  # As late as that, the first packets were.
+        sink.gap(gap)
+    assert sink.gaps == [(at(5), at(5.001), GapCause.CONNECTION_LOST, 0)]
+    coverage.recorded(at(9), GapCause.RESTART)
+    coverage.resumed(at(9))
+    assert len(sink.gaps) == 1, "nothing broke"
+
+
 def test_a_gap_that_cannot_be_written_is_written_later_as_it_is_known_then() -> None:
     sink = MemorySink()
     gaps = Gaps(sink.gap)

@@ -52,6 +52,7 @@ async def test_a_calm_meeting_is_recorded_and_erased(camera: Camera, house: Hous
     everything = b"".join(p.read_bytes() for p in house.root.rglob("*") if p.is_file())
     assert sealed[:200] not in everything
     beside.close()
+    await until(lambda: seen[-1] == "idle")
     leave()
     await witness.stop()
     # What changes twice before it is told of is told once: a busy machine may pass some over.
