@@ -213,10 +213,16 @@ class KeyStore:
             db.executemany("INSERT INTO wrap VALUES (?, ?, ?, ?)", rows)
 
     def raw(self, limit: int) -> bytes | None:
-        """Every byte of the store's files as they are on disk; None if there are more than that."""
+        """Every byte of the store's files as they are on disk; None if there are more than that.
+
+        Raises:
+            VaultUnwritable: the store's file is not there any more, so nobody can look into it.
+        """
         names = [self._path, *(self._path.with_name(self._path.name + s) for s in _BESIDE)]
         with self._lock:
             found = [path for path in names if path.exists()]
+            if self._path not in found:
+                raise VaultUnwritable("a key store's file is gone")
             if sum(path.stat().st_size for path in found) > limit:
                 return None
             return b"".join(path.read_bytes() for path in found)

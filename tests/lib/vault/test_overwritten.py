@@ -43,3 +43,13 @@ def test_what_a_row_still_has_is_told(store: KeyStore) -> None:
         bytes_absent([store], [b"x" * 32])
     assert store.ids() == {"r"}
     store.close()
+
+
+def test_a_store_whose_file_is_gone_is_not_said_to_be_searched(
+    store: KeyStore, tmp_path: Path
+) -> None:
+    """Somebody moved it away while it was open: what is in it is elsewhere now."""
+    (tmp_path / "keys.db").rename(tmp_path / "elsewhere.db")
+    with pytest.raises(VaultUnwritable):
+        bytes_absent([store], [b"\x01" * 32])
+    store.close()
