@@ -219,8 +219,11 @@ class FaultyCamera(RtspServer):
         if self._spoiled == fault.count:
             self._spoiled = 0
             self._coding.pop(0)
-        if fault.kind == "cut":  # The last of a picture's pieces is its end.
-            return payloads[: self._chance.randrange(first + 1, len(payloads))]
+        if fault.kind == "cut":  # Before a piece that ends: behind it only a decoder could tell.
+            last = next(
+                n for n, flags in pieces if n > first and flags is not None and flags & 0x40
+            )
+            return payloads[: self._chance.randrange(first + 1, last + 1)]
         if fault.kind == "headless":
             return payloads[:first] + payloads[first + 1 :]
         strange = self._chance.randrange(len(payloads))

@@ -286,6 +286,7 @@ def faults(kinds: tuple[Kind, ...]) -> st.SearchStrategy[Fault]:
 @example([Fault("drop", 3.0, 1, 0.3), Fault("drip", 0.0, 1, 5.5)], 0)
 @example([Fault("stall", 4.82), Fault("reset", 5.87)], 68)
 @example([Fault("short", 0.59, 28), Fault("reset", 1.0)], 468)
+@example([Fault("cut", 3.34, 1, 0.3)], 0)
 @settings(max_examples=25, deadline=None)
 @given(st.lists(faults(KINDS), min_size=1, max_size=5), st.integers(0, 100))
 def test_faults_together(found: list[Fault], seed: int) -> None:
