@@ -1,5 +1,6 @@
 """Files that survive a kill: exclusive creation, whole writes, synced folders."""
 
+import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -50,6 +51,17 @@ def replace(path: Path, data: bytes, *, sync: bool) -> None:
     temporary.replace(path)
     if sync:
         sync_folder(path.parent)
+
+
+def lock(fd: int) -> bool:
+    """Lock an open file (flock(2)) until it is closed, however that ends; False: another has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # A disk in the network that knows no locks.
+        return True
+    return True
 
 
 def sha256(path: Path) -> str | None:

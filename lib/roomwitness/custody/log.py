@@ -5,7 +5,6 @@ returns. A kill may leave half a line (dropped: nobody was told). Whole lines th
 kept, and an entry behind them says so (adopted.py).
 """
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from roomwitness.files import replace
+from roomwitness.files import lock, replace
 
 from .adopted import ADOPTED
 from .entry import Field, encode_entry, is_entry
@@ -92,12 +91,8 @@ class CustodyLog:
         self._folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(self._folder / LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._fd, self._tree = fd, TreeFile(self._folder / TREE)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LogInUse from None
-        except OSError:  # A disk in the network that knows no locks.
-            pass
+        if not lock(fd):
+            raise LogInUse
         signed = self._load()
         os.ftruncate(fd, self._offset)
         self._tree.cut(self._edge.size)

@@ -1,11 +1,12 @@
 """One recorder at a time: who records into a vault, or mends what one left, is alone in it."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from roomwitness import files
 
 from .errors import VaultInUse, disk_error
 
@@ -34,7 +35,7 @@ class Alone:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as err:
             raise disk_error(err) from None
-        while not _locked(fd):
+        while not files.lock(fd):
             if time.monotonic() >= until:
                 os.close(fd)
                 raise VaultInUse
@@ -59,13 +60,3 @@ class Alone:
             yield
         finally:
             self.release()
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # A disk in the network that knows no locks.
-        return True
-    return True

@@ -7,10 +7,11 @@ overwritten (SQLite's OP_Clear, which needs a table without foreign keys and tri
 """
 
 import sqlite3
-from datetime import UTC, datetime
 from typing import Any
 
 from roomwitness.policy.words import Hold, HoldKind, Meeting, MeetingState
+
+from .times import maybe, put, time_of
 
 # Of each hold, by meeting and in order; ``{}`` chooses.
 SELECT = (
@@ -30,12 +31,12 @@ def read_hold(row: tuple[Any, ...]) -> Hold:
         id=row[1],
         kind=HoldKind(row[2]),
         reason=row[3],
-        created=_time(row[4]),
-        review_date=_time(row[5]),
-        released=_maybe(row[6]),
+        created=time_of(row[4]),
+        review_date=time_of(row[5]),
+        released=maybe(row[6]),
         release_reason=row[7],
         placed_by=row[8],
-        release_asked=_maybe(row[9]),
+        release_asked=maybe(row[9]),
         release_asked_by=row[10],
         release_ask_reason=row[11],
         review_reason=row[12],
@@ -59,9 +60,9 @@ def put_holds(db: sqlite3.Connection, m: Meeting) -> None:
                 h.kind,
                 h.created.timestamp(),
                 h.review_date.timestamp(),
-                _put(h.released),
+                put(h.released),
                 h.placed_by,
-                _put(h.release_asked),
+                put(h.release_asked),
                 h.release_asked_by,
             )
             for place, h in enumerate(m.holds)
@@ -88,15 +89,3 @@ def forget_reasons(db: sqlite3.Connection) -> bool:
     db.execute("DELETE FROM hold_text")
     db.executemany("INSERT INTO hold_text VALUES (?,?,?,?,?)", stays)
     return True
-
-
-def _put(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
-
-
-def _time(value: float) -> datetime:
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _maybe(value: float | None) -> datetime | None:
-    return None if value is None else _time(value)

@@ -4,7 +4,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,9 @@ from .freeze import fold
 from .holdrows import SELECT, forget_reasons, put_holds, read_hold
 from .migrations import migrate
 from .records import ClockEvent, Gap, Recording, Segment
+from .times import maybe, put, time_of
 
 _BUSY_MS = 5000
-
-
-def _put(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
-
-
-def _time(value: float) -> datetime:
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _maybe(value: float | None) -> datetime | None:
-    return None if value is None else _time(value)
 
 
 class Index:
@@ -171,12 +159,12 @@ class Index:
                 state=MeetingState(row[2]),
                 origin=row[3],
                 booking_key=row[4],
-                planned_start=_time(row[5]),
-                planned_end=_maybe(row[6]),
-                started=_maybe(row[7]),
-                ended=_maybe(row[8]),
-                deadline=_maybe(row[9]),
-                erased=_maybe(row[10]),
+                planned_start=time_of(row[5]),
+                planned_end=maybe(row[6]),
+                started=maybe(row[7]),
+                ended=maybe(row[8]),
+                deadline=maybe(row[9]),
+                erased=maybe(row[10]),
                 holds=tuple(holds.get(row[0], ())),
             )
             for row in self.rows(
@@ -191,7 +179,7 @@ class Index:
             db.execute(
                 "INSERT INTO recording VALUES (?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET ended=excluded.ended",
-                (r.id, r.meeting_id, r.camera_id, r.recipient, _put(r.started), _put(r.ended)),
+                (r.id, r.meeting_id, r.camera_id, r.recipient, put(r.started), put(r.ended)),
             )
 
     def recordings(self, meeting_id: str | None = None) -> list[Recording]:
@@ -226,8 +214,8 @@ class Index:
                 id=row[0],
                 recording_id=row[1],
                 path=self._segment_path(row[1], row[0]),
-                start=_time(row[2]),
-                end=_time(row[3]),
+                start=time_of(row[2]),
+                end=time_of(row[3]),
                 media_seconds=row[4],
                 bytes=row[5],
                 sha256=row[6],
@@ -259,8 +247,8 @@ class Index:
         return [
             Gap(
                 recording_id=row[0],
-                start=_time(row[1]),
-                end=_time(row[2]),
+                start=time_of(row[1]),
+                end=time_of(row[2]),
                 cause=GapCause(row[3]),
                 lost_packets=row[4],
                 id=row[5],
@@ -278,7 +266,7 @@ class Index:
     def clock_events(self, recording_id: str) -> list[ClockEvent]:
         """What clocks did during a recording, in the order in which it was noticed."""
         return [
-            ClockEvent(recording_id=row[0], at=_time(row[1]), kind=row[2], seconds=row[3])
+            ClockEvent(recording_id=row[0], at=time_of(row[1]), kind=row[2], seconds=row[3])
             for row in self.rows(
                 "SELECT * FROM clock_event WHERE recording = ? ORDER BY rowid", recording_id
             )
@@ -293,8 +281,8 @@ def put_segment(db: sqlite3.Connection, s: Segment, gaps: Iterable[Gap]) -> None
         (
             s.id,
             s.recording_id,
-            _put(s.start),
-            _put(s.end),
+            put(s.start),
+            put(s.end),
             s.media_seconds,
             s.bytes,
             s.sha256,
@@ -322,7 +310,7 @@ def put_clock_event(db: sqlite3.Connection, e: ClockEvent) -> None:
     """Insert what a clock did."""
     db.execute(
         "INSERT INTO clock_event VALUES (?,?,?,?)",
-        (e.recording_id, _put(e.at), e.kind, e.seconds),
+        (e.recording_id, put(e.at), e.kind, e.seconds),
     )
 
 
@@ -334,7 +322,7 @@ def put_gaps(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
                 "INSERT INTO gap VALUES (?,?,?,?,?,?) ON CONFLICT (recording, id) DO UPDATE SET"
                 ' start=excluded.start, "end"=excluded."end", cause=excluded.cause,'
                 " lost_packets=excluded.lost_packets",
-                (g.recording_id, _put(g.start), _put(g.end), g.cause, g.lost_packets, g.id),
+                (g.recording_id, put(g.start), put(g.end), g.cause, g.lost_packets, g.id),
             )
         else:
             db.execute("DELETE FROM gap WHERE recording = ? AND id = ?", (g.recording_id, g.id))
@@ -352,8 +340,8 @@ def _save(db: sqlite3.Connection, m: Meeting) -> None:
             m.state,
             m.origin,
             m.booking_key,
-            *map(_put, (m.planned_start, m.planned_end, m.started)),
-            *map(_put, (m.ended, m.deadline, m.erased)),
+            *map(put, (m.planned_start, m.planned_end, m.started)),
+            *map(put, (m.ended, m.deadline, m.erased)),
         ),
     )
     put_holds(db, m)
@@ -366,8 +354,8 @@ def read_recording(row: tuple[Any, ...]) -> Recording:
         meeting_id=row[1],
         camera_id=row[2],
         recipient=row[3],
-        started=_time(row[4]),
-        ended=_maybe(row[5]),
+        started=time_of(row[4]),
+        ended=maybe(row[5]),
     )
 
 

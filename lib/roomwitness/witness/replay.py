@@ -8,7 +8,7 @@ those only what protects is carried out. A release among them is none, and staff
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from roomwitness.custody import CustodyLog, LogTampered, decode_entry
@@ -18,6 +18,7 @@ from roomwitness.policy import holds
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Hold, HoldKind, Meeting, RoomPolicy
 from roomwitness.vault.index import Index
+from roomwitness.vault.times import time_of
 
 # What was logged had been allowed: the room's rules are not asked again.
 _ANY = RoomPolicy()
@@ -105,12 +106,12 @@ def _event(entry: Mapping[str, Any], at: datetime) -> events.Event | None:
                 kind=HoldKind(kind),
                 reason="",
                 created=at,
-                review_date=_time(date),
+                review_date=time_of(date),
                 placed_by=_name(entry.get("by")),
             )
             return events.PlaceHold(hold)
         case {"kind": "extend_hold", "hold": str(hold_id), "review_date": float(date)}:
-            return holds.ExtendHold(hold_id, _time(date), "", entry.get("by"))
+            return holds.ExtendHold(hold_id, time_of(date), "", entry.get("by"))
         case {"kind": "release_hold" | "lapse_hold", "hold": str(hold_id)}:
             return events.ReleaseHold(hold_id, "", entry.get("by"))
         case {"kind": "ask_release", "hold": str(hold_id)}:
@@ -125,7 +126,3 @@ def _name(value: object) -> str | None:
     if not (value is None or isinstance(value, str)):
         raise TypeError("not a name")
     return value
-
-
-def _time(value: float) -> datetime:
-    return datetime.fromtimestamp(value, UTC)
