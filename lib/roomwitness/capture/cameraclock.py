@@ -2,7 +2,8 @@
 
 from collections import deque
 from datetime import datetime
-from statistics import median
+
+from .middle import median
 
 _KEPT = 5
 _STEP_S = 0.25

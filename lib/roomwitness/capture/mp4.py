@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from .boxes import box, full
 from .codecs.base import SoundFormat, VideoFormat
@@ -154,4 +153,4 @@ def _traf(track: int, samples: Sequence[Sample], end: int, offset: int, lead: in
 
 def seconds(ticks: int, timescale: int) -> float:
     """Ticks as seconds."""
-    return float(Fraction(ticks, timescale))
+    return ticks / timescale
