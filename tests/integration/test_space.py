@@ -1,6 +1,5 @@
 """A full disk, a quota and a hand-over, as a person meets them in Home Assistant."""
 
-import shutil
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockUser
 
 from custom_components.room_witness.const import DOMAIN
+from roomwitness.vault import Intake
 from tests.camera import Camera
 
 from .conftest import MakeSite, camera_subentry, room_subentry, until
@@ -24,21 +24,20 @@ async def test_a_full_disk_is_told_and_the_meeting_begins_once_there_is_room(
     calendar: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    usage = shutil.disk_usage(hass.config.config_dir)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=100 << 20))
-    await make_site(camera_subentry(camera), room_subentry(calendar=calendar))
-    await book(hass, -1, 600)
-    issues = ir.async_get(hass)
-    await until(hass, lambda: issues.async_get_issue(DOMAIN, "meeting_refused_disk_room1"))
-    issue = issues.async_get_issue(DOMAIN, "meeting_refused_disk_room1")
-    assert issue is not None
-    assert issue.translation_placeholders is not None
-    assert issue.translation_placeholders["room"] == "Room 12"
-    await until(hass, lambda: issues.async_get_issue(DOMAIN, "vault_nearly_full"))
-    with pytest.raises(ServiceValidationError) as refused:
-        await hass.services.async_call(DOMAIN, "start", {"entity_id": SWITCH}, blocking=True)
-    assert refused.value.translation_key == "meeting_refused_disk"
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    with monkeypatch.context() as patch:
+        patch.setattr(Intake, "free_bytes", lambda _self: 100 << 20)
+        await make_site(camera_subentry(camera), room_subentry(calendar=calendar))
+        await book(hass, -1, 600)
+        issues = ir.async_get(hass)
+        await until(hass, lambda: issues.async_get_issue(DOMAIN, "meeting_refused_disk_room1"))
+        issue = issues.async_get_issue(DOMAIN, "meeting_refused_disk_room1")
+        assert issue is not None
+        assert issue.translation_placeholders is not None
+        assert issue.translation_placeholders["room"] == "Room 12"
+        await until(hass, lambda: issues.async_get_issue(DOMAIN, "vault_nearly_full"))
+        with pytest.raises(ServiceValidationError) as refused:
+            await hass.services.async_call(DOMAIN, "start", {"entity_id": SWITCH}, blocking=True)
+        assert refused.value.translation_key == "meeting_refused_disk"
     await until(hass, lambda: state(hass, STATE) == "recording")
     await until(hass, lambda: not issues.async_get_issue(DOMAIN, "meeting_refused_disk_room1"))
 

@@ -5,7 +5,6 @@ A recording's media is encrypted to the recording's own recipient, which the ind
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -100,9 +99,10 @@ class Intake:
             VaultUnwritable: the disk is gone.
         """
         try:
-            return shutil.disk_usage(self._root).free
+            disk = os.statvfs(self._root)
         except OSError as err:
             raise disk_error(err) from None
+        return disk.f_bavail * disk.f_frsize
 
     def left_open(self, recording_id: str) -> set[str]:
         """Ids of segments that have a file, open or sealed, and no row.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from roomwitness.policy.words import GapCause, MeetingState
+from roomwitness.vault import Intake
 from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.witness import Witness
 from tests.camera import Camera
@@ -173,9 +174,8 @@ async def test_a_full_disk_is_told_and_recording_resumes_when_there_is_room(
     witness = await house.started(house.room(camera.source(), bound=False))
     await witness.start_meeting("r1")
     await until(lambda: witness.status("r1").segments >= 1)
-    usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1 << 20))
+        patch.setattr(Intake, "free_bytes", lambda _self: 1 << 20)
         await until(lambda: witness.problems())
         assert {p.key for p in witness.problems()} == {"vault_full"}
         assert await witness.report_threat("r1"), "the last room is kept for exactly this"

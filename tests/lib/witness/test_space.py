@@ -1,6 +1,6 @@
 """A disk that fills: running meetings are finished, others wait, and staff is told."""
 
-import shutil
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import MeetingState
-from roomwitness.vault.intake import MIN_FREE_BYTES
+from roomwitness.vault.intake import MIN_FREE_BYTES, Intake
 from roomwitness.witness import Witness
 from tests.camera import Camera
 
@@ -21,17 +21,9 @@ type SetFree = Callable[[int], None]
 
 
 @pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch, house: House) -> SetFree:
-    usage = shutil.disk_usage(house.root)
-    real = shutil.disk_usage
-
+def free(monkeypatch: pytest.MonkeyPatch) -> SetFree:
     def set_free(size: int) -> None:
-        found = usage._replace(free=size + MIN_FREE_BYTES)
-        monkeypatch.setattr(
-            shutil,
-            "disk_usage",
-            lambda path: found if str(path).startswith(str(house.root)) else real(path),
-        )
+        monkeypatch.setattr(Intake, "free_bytes", lambda _self: size + MIN_FREE_BYTES)
 
     return set_free
 
@@ -128,7 +120,7 @@ async def test_a_disk_that_is_gone_is_told_as_such(
     def gone(_path: object) -> None:
         raise OSError(5, "gone")
 
-    monkeypatch.setattr(shutil, "disk_usage", gone)
+    monkeypatch.setattr(os, "statvfs", gone)
     with pytest.raises(WitnessError) as refused:
         await witness.start_meeting("r1")
     assert refused.value.key == "vault_unwritable"

@@ -2,10 +2,8 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,6 +46,8 @@ def plugin_name(text: str, before: str, after: str, *, upper: bool) -> str:
 
 def program(name: str) -> str | None:
     """Where the plugin is on ``PATH``; folders relative to the present one don't count."""
+    import shutil  # Here, for the recording process: it reads recipients, and runs no plugin.
+
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     path = os.pathsep.join(folder for folder in folders if Path(folder).is_absolute())
     return shutil.which(f"age-plugin-{name}", path=path)
@@ -99,6 +99,8 @@ def _running(
     path: str, machine: str, environment: Mapping[str, str], seconds: float
 ) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Its standard input and output, for a while."""
+    import tempfile  # As above.
+
     with subprocess.Popen(  # noqa: S603 (found on PATH by a name that is checked; no shell)
         [path, f"--age-plugin={machine}"],
         stdin=subprocess.PIPE,
