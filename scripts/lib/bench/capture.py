@@ -24,11 +24,12 @@ from typing import Any
 
 import psutil
 
-from bench import _media, _ours, _report
+from bench import _media, _place, _report
 from bench._account import Account, account
 from bench._devices import devices
 from roomwitness.recording.process import MEMORY
-from roomwitness.vault import Vault, age
+from roomwitness.vault import age
+from roomwitness.vault.store import Vault
 from tests.peers import gstreamer
 
 PEERS = True
@@ -136,14 +137,13 @@ def _beside(
     """Ours and ffmpeg at the same time."""
     root.mkdir()
     identity = str(age.generate_identity())
+    begun = datetime.now(UTC)
     told = {
         "url": url,
-        "streams": streams,
         "root": str(root / "vault"),
-        "identity": identity,
+        "recordings": _place.begin(root / "vault", identity, streams),
         "segment_seconds": 60.0,
     }
-    begun = datetime.now(UTC)
     with _child("_ours", told, MEMORY) as child, _ffmpegs(url, streams, root / "ffmpeg") as peers:
         assert _line(child) == "ready\n"
         time.sleep(3)
@@ -164,7 +164,7 @@ def _beside(
         child.stdin.write("\n")
         child.stdin.flush()
         ended = json.loads(_line(child))
-    store = _ours.vault(root / "vault", identity)
+    store = _place.vault(root / "vault", identity)
     return ours, theirs, _accounts(store, ended, film, begun)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from bench import _media, _ours, _report
+from bench import _media, _place, _report
 from bench._account import Account
 from bench.capture import Side, _accounts, _child, _line
 from roomwitness.recording.process import MEMORY
@@ -49,9 +49,8 @@ def _run(
         told = {
             "url": url.replace("/cam", "/loop"),
             "source": source,
-            "streams": options.streams,
             "root": str(root / "vault"),
-            "identity": identity,
+            "recordings": _place.begin(root / "vault", identity, options.streams),
             "segment_seconds": 60.0,
         }
         child = stack.enter_context(_child("_ours", told, MEMORY))
@@ -65,7 +64,7 @@ def _run(
         child.stdin.write("\n")
         child.stdin.flush()
         ended = json.loads(_line(child))
-    lost = _accounts(_ours.vault(root / "vault", identity), ended, film, begun)
+    lost = _accounts(_place.vault(root / "vault", identity), ended, film, begun)
     return side.cpu_s / (options.streams * options.seconds / 60), lost
 
 
