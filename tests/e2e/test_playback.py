@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from roomwitness.policy.words import GapCause, Meeting, MeetingState
-from roomwitness.vault import Segment, Vault
+from roomwitness.vault import Segment
+from roomwitness.vault.store import Vault
 from tests.lib.witness.house import House
 
 from .playback import hour

@@ -18,7 +18,7 @@ from custom_components.room_witness import paths
 from custom_components.room_witness.const import DOMAIN
 from roomwitness.cli import main
 from roomwitness.custody import CustodyLog, LogUnwritable
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 from roomwitness.witness import SiteKeys, StoredKeys
 from tests.camera import Camera
 from tests.peers import age

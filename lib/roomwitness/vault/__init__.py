@@ -1,16 +1,17 @@
-"""The vault: encrypted segments, their keys, the index, and erasure. It knows no cameras."""
+"""The vault: encrypted segments, their keys, the index, and erasure. It knows no cameras.
 
-from .erasure import Erased
+Here is what recordings are written with; who keeps and erases them imports ``store`` besides. The
+recording process does not, and is the smaller for it.
+"""
+
 from .intake import Intake
 from .live import LiveIntake
 from .records import ClockEvent, Gap, Receipt, Recording, Recovered, Segment, SegmentSummary
-from .store import Vault
 from .walltime import wall_time
 from .writer import SegmentWriter
 
 __all__ = [
     "ClockEvent",
-    "Erased",
     "Gap",
     "Intake",
     "LiveIntake",
@@ -20,6 +21,5 @@ __all__ = [
     "Segment",
     "SegmentSummary",
     "SegmentWriter",
-    "Vault",
     "wall_time",
 ]

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from roomwitness.policy.words import Meeting
-from roomwitness.vault import Receipt, Vault, listing
+from roomwitness.vault import Receipt, listing
+from roomwitness.vault.store import Vault
 
 from . import problems
 from .attested import attested

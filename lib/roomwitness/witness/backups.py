@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from roomwitness.vault import Vault
 from roomwitness.vault.copies import Listing
+from roomwitness.vault.store import Vault
 
 from .copies import watch
 from .ledger import Ledger

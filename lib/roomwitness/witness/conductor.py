@@ -14,10 +14,10 @@ from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.retention import due
 from roomwitness.policy.words import Booking, Meeting
-from roomwitness.recording import RecordingHost
+from roomwitness.recording.host import RecordingHost
 from roomwitness.recording.process import Starter, in_process
-from roomwitness.vault import Vault
 from roomwitness.vault.intake import MIN_FREE_BYTES
+from roomwitness.vault.store import Vault
 from roomwitness.vault.usage import room_bytes
 
 from . import problems

@@ -5,8 +5,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from roomwitness.policy.words import Meeting
-from roomwitness.vault import Vault, copies
+from roomwitness.vault import copies
 from roomwitness.vault.errors import VaultFull, VaultUnwritable
+from roomwitness.vault.store import Vault
 
 from .ledger import Ledger
 from .status import Problem

@@ -18,7 +18,9 @@ from roomwitness import __version__
 from roomwitness.custody import Certificate, LogUnwritable, certify, encode_entry, receipt_file
 from roomwitness.policy.meeting import Erase, advance
 from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import Erased, Receipt, Vault
+from roomwitness.vault import Receipt
+from roomwitness.vault.erasure import Erased
+from roomwitness.vault.store import Vault
 
 from .copies import Copies
 from .ledger import Ledger

@@ -11,13 +11,13 @@ from datetime import datetime
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import AHEAD, RUNNING, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Vault
 from roomwitness.vault.check import Places
 from roomwitness.vault.erasure import bytes_absent, needle
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.keyfile import StoredKeys
 from roomwitness.vault.keys import KeyStore
 from roomwitness.vault.listed import held_in
+from roomwitness.vault.store import Vault
 
 from .config import RoomConfig, signer
 from .erasures import Due, Erasures

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from roomwitness.custody.adopted import told
 from roomwitness.errors import WitnessError
-from roomwitness.vault import Vault
 from roomwitness.vault.age import PluginRecipient, generate_identity, parse_recipient
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import Holder
+from roomwitness.vault.store import Vault
 from roomwitness.vault.wrapping import Rewrapped
 
 from .errors import CustodianKnown, CustodianNotFound, LastCustodian

@@ -25,8 +25,9 @@ from roomwitness.custody.checkpoints import due
 from roomwitness.custody.errors import own_errors
 from roomwitness.policy.meeting import Event, advance
 from roomwitness.policy.words import RUNNING, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Receipt, Vault
+from roomwitness.vault import Receipt
 from roomwitness.vault.errors import VaultFull, VaultUnwritable
+from roomwitness.vault.store import Vault
 
 from .agreement import differences
 from .entries import KEPT_AT, PROTECTING, hold_fields, kind_of

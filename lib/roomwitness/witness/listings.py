@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import partial
 
 from roomwitness.policy.words import Meeting, MeetingState
-from roomwitness.vault import Vault, details, listing
+from roomwitness.vault import details, listing
+from roomwitness.vault.store import Vault
 
 from .errors import PageNotFound
 from .ledger import Ledger

@@ -16,13 +16,13 @@ from roomwitness.custody import (
     read_account,
     verify_log,
 )
-from roomwitness.vault import Vault
 from roomwitness.vault.check import Places
 from roomwitness.vault.errors import disk_error
 from roomwitness.vault.folder import check_folder
 from roomwitness.vault.keyfile import Custodian, StoredKeys
 from roomwitness.vault.keys import key_id
 from roomwitness.vault.listed import listed
+from roomwitness.vault.store import Vault
 
 from .config import generate_site_keys, signer
 from .entries import bound_fields

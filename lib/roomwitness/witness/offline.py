@@ -17,7 +17,7 @@ from roomwitness.custody import (
     disagreements,
     read_account,
 )
-from roomwitness.vault import Recovered, Vault, leftovers
+from roomwitness.vault import Recovered, leftovers
 from roomwitness.vault.age import AnyIdentity, KnownIdentity, generate_identity, parse_recipient
 from roomwitness.vault.alone import Alone
 from roomwitness.vault.check import REPAIRABLE, Finding, Places, repair
@@ -26,6 +26,7 @@ from roomwitness.vault.keyfile import Custodian, StoredKeys, destroy_old
 from roomwitness.vault.keys import KeyStore
 from roomwitness.vault.leftovers import Leftover
 from roomwitness.vault.listed import listed
+from roomwitness.vault.store import Vault
 from roomwitness.vault.wrapping import KeyRing, Opener, Rewrapped, Wrapping
 
 from .config import signer

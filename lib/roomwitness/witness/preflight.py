@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from roomwitness.capture import CaptureError
 from roomwitness.capture.errors import CameraAuthFailed
-from roomwitness.recording import RecordingHost
+from roomwitness.recording.host import RecordingHost
 
 from . import checks, devices
 from .config import CameraConfig, RoomConfig

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from roomwitness.custody import Bound, CustodyLog, LogUnwritable, SealedFile, last_bound
 from roomwitness.policy.words import GapCause, Meeting
-from roomwitness.vault import Gap, Recording, Recovered, Vault, rates
+from roomwitness.vault import Gap, Recording, Recovered, rates
 from roomwitness.vault.listed import files_of, rows_of
+from roomwitness.vault.store import Vault
 
 from .entries import bound_fields, clock_fields
 

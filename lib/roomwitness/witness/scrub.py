@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 
 from roomwitness.errors import WitnessError
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 
 from .background import end
 from .ledger import Ledger

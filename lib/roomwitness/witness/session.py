@@ -6,7 +6,9 @@ from datetime import datetime
 from roomwitness.capture import CaptureStatus, StreamSource
 from roomwitness.capture.timeline import ClockEvent
 from roomwitness.policy.words import GapCause
-from roomwitness.recording import Clock, Job, News, RecorderLost, RecordingHost, Status
+from roomwitness.recording.errors import RecorderLost
+from roomwitness.recording.host import Job, RecordingHost
+from roomwitness.recording.messages import Clock, News, Status
 
 from .watches import Watch
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from roomwitness.capture import CaptureStatus
 from roomwitness.capture.timeline import ClockEvent
-from roomwitness.recording import RecordingHost
+from roomwitness.recording.host import RecordingHost
 
 from .config import CameraConfig
 from .recordings import Place

@@ -15,7 +15,7 @@ from roomwitness.policy.reconcile import Change, Create, plan
 from roomwitness.policy.retention import due
 from roomwitness.policy.steady import Steady
 from roomwitness.policy.words import AHEAD, RUNNING, Meeting, MeetingState
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 
 from .config import RoomConfig
 from .erasures import Due, Erasures

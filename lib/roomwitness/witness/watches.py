@@ -7,7 +7,8 @@ from datetime import datetime
 
 from roomwitness.capture import CaptureStatus
 from roomwitness.capture.preroll import MAX_SECONDS
-from roomwitness.recording import News, RecordingHost, Status
+from roomwitness.recording.host import RecordingHost
+from roomwitness.recording.messages import News, Status
 
 from .config import CameraConfig, RoomConfig
 

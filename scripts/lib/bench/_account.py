@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bench._media import Film, pictures
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 
 _SLACK = timedelta(seconds=1)
 _CLOCK_PICTURES = 2.5  # 100 ms: so well a picture's time is known.

@@ -22,8 +22,9 @@ from roomwitness.custody import (
 )
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import SegmentSummary, Vault, age
+from roomwitness.vault import SegmentSummary, age
 from roomwitness.vault.listed import listed_in
+from roomwitness.vault.store import Vault
 from roomwitness.witness.ledger import Ledger
 
 _T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

@@ -17,7 +17,8 @@ from roomwitness import cli
 from roomwitness.custody import SealedFile, SiteSigner, encode_entry, files_root
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import GapCause, Meeting, RoomPolicy
-from roomwitness.vault import ClockEvent, Gap, SegmentSummary, Vault, age
+from roomwitness.vault import ClockEvent, Gap, SegmentSummary, age
+from roomwitness.vault.store import Vault
 from roomwitness.witness.ledger import Ledger
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

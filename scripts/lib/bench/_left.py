@@ -6,7 +6,7 @@ A recording's key exists on disk only wrapped: what would be left of it is bytes
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 
 _PIECE = 32
 

@@ -29,8 +29,9 @@ from roomwitness.custody import SiteSigner
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Hold, HoldKind, Meeting, RoomPolicy
-from roomwitness.vault import SegmentSummary, Vault, age
+from roomwitness.vault import SegmentSummary, age
 from roomwitness.vault.errors import VaultUnwritable
+from roomwitness.vault.store import Vault
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 from roomwitness.witness.leftovers import Told

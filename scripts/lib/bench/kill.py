@@ -42,7 +42,8 @@ from roomwitness.capture import StreamSource
 from roomwitness.custody import SiteSigner, verify_log
 from roomwitness.policy.retention import due
 from roomwitness.policy.words import MeetingState, RoomPolicy
-from roomwitness.vault import Recording, Vault, age
+from roomwitness.vault import Recording, age
+from roomwitness.vault.store import Vault
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 from roomwitness.witness.leftovers import Told

@@ -21,9 +21,10 @@ from bench import _report
 from bench._report import Goal
 from roomwitness.custody import CustodyLog, SiteSigner, encode_entry
 from roomwitness.policy.words import Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import Segment, Vault, age, details, listing
+from roomwitness.vault import Segment, age, details, listing
 from roomwitness.vault.check import Places, check
 from roomwitness.vault.index import Index
+from roomwitness.vault.store import Vault
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 

@@ -23,10 +23,11 @@ from bench import _bound, _forged, _rebound, _report
 from roomwitness import cli
 from roomwitness.custody import CustodyLog, LogTampered, SiteSigner
 from roomwitness.policy.words import Meeting, MeetingState
-from roomwitness.vault import SegmentSummary, Vault, age
+from roomwitness.vault import SegmentSummary, age
 from roomwitness.vault.age import header
 from roomwitness.vault.age.file import CHUNK
 from roomwitness.vault.errors import AgeFormatError, IdentityInvalid, KeyMissing
+from roomwitness.vault.store import Vault
 from tests.lib.vault import kit
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

@@ -20,7 +20,8 @@ from roomwitness.capture.segmenter import Segmenter
 from roomwitness.capture.timeline import SegmentClock
 from roomwitness.policy.words import GapCause
 from roomwitness.vault import Gap as GapRow
-from roomwitness.vault import SegmentSummary, SegmentWriter, Vault
+from roomwitness.vault import SegmentSummary, SegmentWriter
+from roomwitness.vault.store import Vault
 from tests.camera.media import Unit, split_nals
 from tests.camera.rtp import Sender
 

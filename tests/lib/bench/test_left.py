@@ -8,7 +8,7 @@ import pytest
 
 from bench import _left, faults, kill
 from roomwitness.policy.words import Meeting, MeetingState
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 from roomwitness.witness.config import signer
 from roomwitness.witness.ledger import Ledger
 from tests.lib.vault.conftest import Place, begin

@@ -10,8 +10,9 @@ import av
 import pytest
 
 from roomwitness.capture import StreamInfo, probe
-from roomwitness.recording import RecordingHost, decoding, keyframe_decoder
+from roomwitness.recording import decoding, keyframe_decoder
 from roomwitness.recording.decoding import MAX_PIXELS, decodes
+from roomwitness.recording.host import RecordingHost
 from tests.camera import Camera, CameraConfig
 from tests.lib.witness.house import House
 

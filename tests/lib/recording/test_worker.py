@@ -13,7 +13,8 @@ import pytest
 
 from roomwitness.capture import CaptureError, StreamSource
 from roomwitness.policy.words import GapCause, Meeting
-from roomwitness.recording import News, RecorderLost, RecordingHost, Sealed, Status
+from roomwitness.recording.errors import RecorderLost
+from roomwitness.recording.host import RecordingHost
 from roomwitness.recording.messages import (
     Answer,
     Begin,
@@ -22,8 +23,11 @@ from roomwitness.recording.messages import (
     End,
     Event,
     Freeze,
+    News,
     Probe,
     Said,
+    Sealed,
+    Status,
     Stop,
     Take,
     Thaw,
@@ -33,7 +37,7 @@ from roomwitness.recording.messages import (
 from roomwitness.recording.process import in_thread
 from roomwitness.recording.service import Service, forward_log
 from roomwitness.recording.worker import Worker
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 from tests.camera import Camera, CameraConfig
 from tests.lib.capture.scripted import Script
 from tests.lib.witness.house import House, until

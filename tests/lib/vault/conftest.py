@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from roomwitness.policy.words import Meeting, MeetingState
-from roomwitness.vault import Erased, Receipt, Recording, Segment, SegmentSummary, Vault, age
+from roomwitness.vault import Receipt, Recording, Segment, SegmentSummary, age
+from roomwitness.vault.erasure import Erased
+from roomwitness.vault.store import Vault
 
 T = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SITE, CUSTODIAN = age.generate_identity(), age.generate_identity()

@@ -12,10 +12,10 @@ import pytest
 from roomwitness.cli import main
 from roomwitness.custody import CustodyLog, SealedFile, files_root
 from roomwitness.policy.words import Hold, HoldKind, MeetingState
-from roomwitness.vault import Vault
 from roomwitness.vault.check import REPAIRABLE, Finding, Places, check, repair
 from roomwitness.vault.errors import StoreError
 from roomwitness.vault.leftovers import Fate, NoAccount
+from roomwitness.vault.store import Vault
 from roomwitness.witness.config import generate_site_keys, signer
 
 from .conftest import CUSTODIAN, Place, T, begin, erase_meeting, meeting, write

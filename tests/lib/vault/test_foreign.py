@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomwitness.vault import Recording, Vault
+from roomwitness.vault import Recording
 from roomwitness.vault.records import file_name, segment_id, segment_of, start_of
 from roomwitness.vault.recovery import Recovery
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin, write
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from roomwitness.policy.words import GapCause
-from roomwitness.vault import Gap, Vault
+from roomwitness.vault import Gap
 from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.freeze import Freeze
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from roomwitness.policy.words import GapCause
-from roomwitness.vault import Gap, Vault
+from roomwitness.vault import Gap
 from roomwitness.vault.migrations import SCRIPTS
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin, killed_at, summary
 

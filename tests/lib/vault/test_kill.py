@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from roomwitness import files
-from roomwitness.vault import Recording, Vault, age
+from roomwitness.vault import Recording, age
 from roomwitness.vault.errors import KeyMissing, VaultFull
+from roomwitness.vault.store import Vault
 
 from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, killed_at, meeting, summary
 
@@ -101,7 +102,8 @@ def test_sigkill_from_outside_in_full_flow(tmp_path: Path) -> None:
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from roomwitness.vault import Vault, age
+from roomwitness.vault import age
+from roomwitness.vault.store import Vault
 root, site, recipient, recording = Path(sys.argv[1]), *sys.argv[2:]
 vault = Vault(root / "vault", root / "cache", root / "held", age.Identity.from_string(site),
               (age.Recipient.from_string(recipient),))

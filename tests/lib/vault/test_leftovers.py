@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.policy.words import MeetingState
-from roomwitness.vault import Erased, Vault, erasure
+from roomwitness.vault import erasure
+from roomwitness.vault.erasure import Erased
 from roomwitness.vault.errors import VaultElsewhere, VaultUnwritable
 from roomwitness.vault.index import Index
 from roomwitness.vault.inspect import export_identities
 from roomwitness.vault.leftovers import Fate, Leftover, goes
+from roomwitness.vault.store import Vault
 
 from .conftest import CUSTODIAN, Place, T, begin, fork, killed_at, meeting, write
 

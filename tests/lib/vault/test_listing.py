@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomwitness.policy.words import MeetingState
-from roomwitness.vault import Vault, listing
+from roomwitness.vault import listing
 from roomwitness.vault.index import Index
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin, erase_meeting, meeting
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from roomwitness.policy.words import GapCause, Meeting
-from roomwitness.vault import ClockEvent, Gap, LiveIntake, Recording, SegmentSummary, Vault
+from roomwitness.vault import ClockEvent, Gap, LiveIntake, Recording, SegmentSummary
 from roomwitness.vault.errors import IndexBusy, StoreError
 from roomwitness.vault.index import put_gaps, put_segment
+from roomwitness.vault.store import Vault
 from tests.lib.witness.house import House
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from roomwitness.policy.words import GapCause, Hold, HoldKind
-from roomwitness.vault import Gap, Vault, details
+from roomwitness.vault import Gap, details
 from roomwitness.vault.errors import StoreError, VaultUnwritable
 from roomwitness.vault.migrations import SCRIPTS
 from roomwitness.vault.people import People
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin, erase_meeting, meeting, summary, write
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomwitness.vault import Vault, age
+from roomwitness.vault import age
 from roomwitness.vault.age import bech32
 from roomwitness.vault.age.header import read
 from roomwitness.vault.errors import (
@@ -18,6 +18,7 @@ from roomwitness.vault.errors import (
     KeyMissing,
     RecipientsMixed,
 )
+from roomwitness.vault.store import Vault
 from tests.peers import age as peer
 
 from .conftest import SITE, Place, T, begin, write

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from roomwitness.vault import Recording, Vault
+from roomwitness.vault import Recording
 from roomwitness.vault.errors import IndexBusy, VaultFull
 from roomwitness.vault.index import Index
+from roomwitness.vault.store import Vault
 
 from .conftest import Place, T, begin, summary
 

@@ -13,11 +13,11 @@ import pytest
 
 from roomwitness.cli import main
 from roomwitness.policy.words import GapCause, Hold, HoldKind, MeetingState
-from roomwitness.vault import ClockEvent, Gap, Vault, age, wall_time
+from roomwitness.vault import ClockEvent, Gap, age, wall_time
 from roomwitness.vault.errors import KeyMissing, SegmentCorrupted, StoreError, VaultUnwritable
 from roomwitness.vault.inspect import inspect
 from roomwitness.vault.keys import Holder, KeyStore, Wraps
-from roomwitness.vault.store import METHOD
+from roomwitness.vault.store import METHOD, Vault
 
 from .conftest import CUSTODIAN, SITE, Place, T, begin, erase_meeting, meeting, summary, write
 

@@ -12,7 +12,7 @@ from roomwitness.capture import StreamSource
 from roomwitness.custody import verify_log
 from roomwitness.policy.words import Booking, RoomPolicy
 from roomwitness.recording.process import in_process, in_thread
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 from roomwitness.witness import (
     CameraConfig,
     LegalFile,

@@ -27,8 +27,9 @@ from roomwitness.custody.merkle import inclusion_proof, leaf_hash, subtrees, ver
 from roomwitness.files import sha256 as digest_of
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import SegmentSummary, Vault, age
+from roomwitness.vault import SegmentSummary, age
 from roomwitness.vault.errors import VaultFull
+from roomwitness.vault.store import Vault
 from roomwitness.witness import Witness
 from roomwitness.witness.ledger import Ledger
 from tests.camera import Camera

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from roomwitness.custody import encode_entry, verify_log
-from roomwitness.vault import Vault
+from roomwitness.vault.store import Vault
 from roomwitness.witness.backups import Backups
 from roomwitness.witness.erasures import Erasures
 from roomwitness.witness.ledger import Ledger

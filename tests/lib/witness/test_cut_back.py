@@ -10,8 +10,8 @@ import pytest
 from roomwitness.custody import SiteSigner
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import Vault
 from roomwitness.vault.check import Places
+from roomwitness.vault.store import Vault
 from roomwitness.witness import WitnessConfig
 from roomwitness.witness.ledger import Ledger
 from roomwitness.witness.newkeys import replace_lost

@@ -10,10 +10,11 @@ import pytest
 
 from roomwitness.custody import SiteSigner, verify_log, verify_receipt
 from roomwitness.policy.words import Hold, HoldKind, Meeting, MeetingState, RoomPolicy
-from roomwitness.vault import SegmentSummary, Vault, erasure
+from roomwitness.vault import SegmentSummary, erasure
 from roomwitness.vault.age import generate_identity
 from roomwitness.vault.errors import VaultUnwritable
 from roomwitness.vault.keys import KeyStore
+from roomwitness.vault.store import Vault
 from roomwitness.witness.erasures import Due, Erasures
 from roomwitness.witness.ledger import Ledger
 from tests.lib.conftest import mounted

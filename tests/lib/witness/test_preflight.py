@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roomwitness.capture import StreamInfo, StreamSource, probe
 from roomwitness.policy.space import needed
-from roomwitness.recording import RecordingHost
+from roomwitness.recording.host import RecordingHost
 from roomwitness.recording.process import in_thread
 from roomwitness.vault import rates
 from roomwitness.vault.age import generate_identity

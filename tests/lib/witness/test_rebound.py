@@ -18,9 +18,10 @@ from roomwitness.custody import (
 )
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import GapCause, Meeting
-from roomwitness.vault import ClockEvent, Gap, Vault, age
+from roomwitness.vault import ClockEvent, Gap, age
 from roomwitness.vault.errors import VaultFull
 from roomwitness.vault.intake import Intake
+from roomwitness.vault.store import Vault
 from roomwitness.witness import recordings
 from roomwitness.witness.ledger import Ledger
 

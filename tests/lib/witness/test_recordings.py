@@ -14,9 +14,10 @@ import pytest
 from roomwitness.custody import CustodyLog, LogUnwritable, SiteSigner
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import Meeting, RoomPolicy
-from roomwitness.vault import Vault, age
+from roomwitness.vault import age
 from roomwitness.vault.errors import VaultFull
 from roomwitness.vault.keys import KeyStore
+from roomwitness.vault.store import Vault
 from roomwitness.witness.ledger import Ledger
 from roomwitness.witness.recordings import Place, Recordings, not_begun
 from tests.lib.vault.conftest import fork

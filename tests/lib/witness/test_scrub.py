@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roomwitness.vault import Vault
 from roomwitness.vault.errors import StoreError
+from roomwitness.vault.store import Vault
 from roomwitness.witness.scrub import Scrub
 
 from .house import House, until

@@ -2,8 +2,8 @@
 
 import pytest
 
-from roomwitness.vault import Vault
 from roomwitness.vault.errors import StoreError
+from roomwitness.vault.store import Vault
 
 from .house import House
 
