@@ -69,10 +69,12 @@ def test_c2sp_kit(vector: kit.Vector) -> None:
         assert expect == "payload failure" or not plain
 
 
-sizes = st.sampled_from([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7])
+sizes = st.sampled_from(
+    [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7, 9 * CHUNK, 9 * CHUNK + 1]
+)
 
 
-@given(sizes, st.integers(1, 100_000))
+@given(sizes, st.integers(1, 100_000) | st.just(10 * CHUNK))
 def test_round_trip_however_it_is_written(size: int, step: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     data = data[:size]
@@ -153,6 +155,26 @@ def test_bech32_edges_of_bip_173(text: str) -> None:
     else:
         with pytest.raises(ValueError, match=r"."):
             bech32.decode(text)
+
+
+def test_a_write_that_fails_uses_no_nonce_twice() -> None:
+    """Whoever saw both would have the difference of the two texts."""
+    seen: list[bytes] = []
+    full = False
+
+    def write(data: memoryview | bytes) -> None:
+        seen.append(bytes(data))
+        if full:
+            raise OSError(28, "No space left on device")
+
+    writer = age.Encryptor([ME.recipient], write)
+    full = True
+    for fill in (b"a", b"b"):
+        with pytest.raises(OSError, match="No space"):
+            writer.write(fill * (2 * CHUNK))
+    first, second = seen[1:]
+    mixed = bytes(x ^ y for x, y in zip(first[:1000], second[:1000], strict=True))
+    assert mixed != bytes([ord("a") ^ ord("b")]) * 1000
 
 
 def test_nothing_is_written_to_who_was_let_go_of() -> None:

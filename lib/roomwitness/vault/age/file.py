@@ -21,6 +21,7 @@ CHUNK = 65536
 _TAG = 16
 _NONCE = 16
 _FILE_KEY = 16
+_TOGETHER = 4  # Chunks that are written by one call of the system.
 
 
 def _nonce(counter: int, *, last: bool) -> bytes:
@@ -32,10 +33,10 @@ def _mac(file_key: bytes, covered: bytes) -> bytes:
 
 
 class _Scratch(threading.local):
-    """One sealed chunk on its way to a file: it stays in the processor's cache."""
+    """A few sealed chunks on their way to a file: they stay in the processor's cache."""
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(CHUNK + _TAG))
+        self.view = memoryview(bytearray(_TOGETHER * (CHUNK + _TAG)))
 
 
 _scratch = _Scratch()
@@ -69,32 +70,39 @@ class Encryptor:
         return self._plain[: self._filled]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take plaintext. ``write`` gets each chunk in a buffer that the next one overwrites."""
-        size, at, filled = len(data), 0, self._filled
+        """Take plaintext. ``write`` gets chunks in a buffer that the next ones overwrite."""
+        size, filled = len(data), self._filled
         if filled + size <= CHUNK:
             self._plain[filled : filled + size] = data
             self._filled = filled + size
             return
         with memoryview(data) as view:
-            while at < size:
-                if self._filled == CHUNK:
-                    self._seal(last=False)
-                taken = min(CHUNK - self._filled, size - at)
-                self._plain[self._filled : self._filled + taken] = view[at : at + taken]
-                self._filled += taken
-                at += taken
+            at = CHUNK - filled if filled else 0
+            whole = []
+            if filled:
+                self._plain[filled:] = view[:at]
+                whole.append(self._plain)
+            for place in range(at, size - CHUNK, CHUNK):  # Behind each a byte follows.
+                whole.append(view[place : place + CHUNK])
+                at = place + CHUNK
+            for place in range(0, len(whole), _TOGETHER):
+                self._seal(whole[place : place + _TOGETHER], last=False)
+            self._filled = size - at
+            self._plain[: size - at] = view[at:]
 
-    def _seal(self, *, last: bool) -> None:
-        nonce = _nonce(self._counter, last=last)
-        out = _scratch.view[: self._filled + _TAG]
-        self._aead.encrypt_into(nonce, self._plain[: self._filled], None, out)
-        self._write(out)
-        self._counter += 1
-        self._filled = 0
+    def _seal(self, chunks: Sequence[memoryview], *, last: bool) -> None:
+        out, end = _scratch.view, 0
+        for chunk in chunks:
+            begin, end = end, end + len(chunk) + _TAG
+            nonce = _nonce(self._counter, last=last)
+            # Also if it is never written: a nonce never covers two texts.
+            self._counter += 1
+            self._aead.encrypt_into(nonce, chunk, None, out[begin:end])
+        self._write(out[:end])
 
     def finish(self) -> None:
         """Seal the last chunk; nothing may be written afterwards."""
-        self._seal(last=True)
+        self._seal([self.pending], last=True)
 
     def close(self) -> None:
         """Let go of the plaintext, and of whoever is written to: that one has us too, and such a
