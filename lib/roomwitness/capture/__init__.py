@@ -3,10 +3,11 @@
 from .errors import CaptureError, CertificateChanged, CertificateUnknown
 from .preroll import Nowhere, PreRoll
 from .probe import StreamInfo, probe
-from .recorder import Recorder, Timeouts
+from .recorder import Recorder
 from .sink import SegmentOut, SegmentSink
 from .source import StreamSource, Transport
 from .status import CaptureStatus
+from .timeouts import Timeouts
 from .tls import presented
 
 __all__ = [

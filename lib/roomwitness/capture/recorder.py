@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -20,10 +20,7 @@ from .errors import (
     CameraForbidden,
     CaptureError,
     StreamMoved,
-    StreamNoKeyframe,
     StreamProtocolError,
-    StreamSilent,
-    StreamStalled,
     cause_of,
 )
 from .feed import Feed
@@ -38,41 +35,13 @@ from .source import StreamSource
 from .status import CaptureStatus
 from .stream import Stream
 from .timeline import Timeline
+from .timeouts import Timeouts
+from .watchdog import Watchdog
 
 _LOGGER = logging.getLogger(__name__)
 
 _WATCHING_CAP_S = 30.0
 _AGE_EVERY_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds: until a request counts as failed, bytes, pictures or sound as missing, keyframes as
-    never. Without sound the picture goes on.
-
-    ``retries`` are the waits before each next connection, the last one repeating; without them
-    they grow by ``backoff.delay``, or ``backoff.refused`` where it was the password.
-    """
-
-    request: float = 5.0
-    bytes: float = 4.0
-    picture: float = 5.0
-    sound: float = 10.0
-    first_keyframe: float = 10.0
-    next_keyframe: float = 60.0
-    retries: tuple[float, ...] = ()
-
-    def wait(self, failures: int, chance: Callable[[], float], cap_s: float) -> float:
-        """Seconds before the next connection after so many failures in a row."""
-        if self.retries:
-            return self.retries[min(failures, len(self.retries)) - 1]
-        return backoff.delay(failures, chance, cap_s)
-
-    def wait_refused(self, refusals: int, chance: Callable[[], float], cap_s: float) -> float:
-        """The same after the camera refused the password so many times in a row."""
-        if self.retries:
-            return self.wait(refusals, chance, cap_s)
-        return backoff.refused(refusals, chance, cap_s)
 
 
 class Recorder:
@@ -362,31 +331,14 @@ class Recorder:
     async def _watch(self, ended: asyncio.Future[WitnessError], feed: Feed) -> WitnessError | None:
         """Wait for the end; None if we were asked to stop."""
         stop = asyncio.ensure_future(self._stop.wait())
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        times = self._timeouts
+        dog = Watchdog(feed, self._timeouts, lambda silent: self._listened(silent=silent))
         try:
-            while True:
-                await asyncio.wait(
-                    (ended, stop),
-                    timeout=min(0.5, times.picture / 4, times.bytes / 4),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if stop.done():
-                    return None
-                if ended.done():
-                    return ended.result()
-                now = loop.time()
-                feed.look()
-                if now - max(began, feed.last_bytes) > times.bytes:
-                    return StreamSilent()
-                if now - max(began, feed.last_picture) > times.picture:
-                    return StreamStalled()
-                limit = times.next_keyframe if feed.last_key else times.first_keyframe
-                if now - max(began, feed.last_key) > limit:
-                    return StreamNoKeyframe()
-                self._listened(silent=feed.silent(began, times.sound))
+            await asyncio.wait((ended, stop, dog.bites), return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                return None
+            return ended.result() if ended.done() else dog.bites.result()
         finally:
+            dog.close()
             stop.cancel()
 
     def _listened(self, *, silent: bool) -> None:
