@@ -227,7 +227,13 @@ def rtp(data: bytes) -> None:
     segmenter = Segmenter(
         sink, Coverage(NOW, GapCause.CONNECTING, sink.gap), segment_seconds=2.0, sound=None
     )
-    track = Track(96, 90000, h264.H264Depacketizer(units.append))
+
+    def settle() -> None:
+        came = units[:]
+        units.clear()
+        segmenter.pictures(came, track, NOW)
+
+    track = Track(96, 90000, h264.H264Depacketizer(units.append), settle)
     pieces = list(reader.pieces())
     with contextlib.suppress(CaptureError):
         for _ in range(3):
@@ -239,9 +245,8 @@ def rtp(data: bytes) -> None:
                     head = bytes((0x80, 96 | flags & 0x80)) if flags & 2 else b""
                     whole = head + piece[len(head) :]
                     track.rtp(memoryview(whole), 0, len(whole))
-                for unit in units:
-                    segmenter.picture(unit, track, NOW)
-                units.clear()
+                settle()
+                segmenter.flush()
         segmenter.finish(track, GapCause.RESTART)
     assert track.lost >= 0
     for start, end, _, lost in sink.gaps:

@@ -10,10 +10,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple, Protocol, runtime_checkable
 
-# "$", channel, length (RFC 2326, 10.12); then flags, payload type, sequence, time, source.
 FRAMING = 4
 RTP = 12
-HEAD = Struct(">HHHHII")
 
 # In a packet's first eight bytes as one number: what the last piece's may have otherwise.
 _MARKER = 0x80 << 16
@@ -21,36 +19,48 @@ _OTHERWISE = ~(0xFFFF << 32 | _MARKER)
 
 
 class Shape(NamedTuple):
-    """How the payloads of a fragmented unit begin: those in the middle, and the ``last``.
+    """How the payloads of a fragmented unit of this ``kind`` begin: those in the middle, and the
+    ``last``.
 
     ``header`` is what the unit begins with, empty where it had begun before. ``start`` reads a
     packet up to its piece.
     """
 
+    kind: int
     header: bytes
     middle: bytes
     last: bytes
     start: Struct
 
 
-def shape(header: bytes, middle: bytes, last: bytes) -> Shape:
+def shape(kind: int, header: bytes, middle: bytes, last: bytes) -> Shape:
     """The shape of a unit; ``middle`` and ``last`` are of one size."""
-    return Shape(header, middle, last, Struct(f">Q{8 + len(middle)}s"))
+    return Shape(kind, header, middle, last, Struct(f">Q{8 + len(middle)}s"))
+
+
+def head(begins: int) -> Struct:
+    """Reads a packet's "$" and channel, length (RFC 2326, 10.12), flags and payload type,
+    sequence, time, source (RFC 3550, 5.1), and the first bytes of its payload."""
+    return Struct(f">HHHHII{begins}s")
 
 
 @runtime_checkable
 class Fragmented(Protocol):
-    """A depacketizer that knows pieces of larger units."""
+    """A depacketizer that knows pieces of larger units, by the first ``begins`` bytes of their
+    payloads."""
 
-    def fragment(self, view: memoryview, start: int, end: int) -> Shape | None:
-        """The shape of the unit that this payload is a piece of, unless it is its last or empty."""
+    begins: int
+
+    @staticmethod
+    def shape(begin: bytes) -> Shape | None:
+        """The shape of the unit that such a payload is a piece of, unless it is its last."""
         ...
 
     def take(
-        self, shape: Shape, pieces: list[bytes], time: int, *, whole: bool, marker: bool
+        self, shape: Shape, pieces: list[bytes], size: int, time: int, *, whole: bool, marker: bool
     ) -> None:
-        """Take what such payloads have behind their beginnings, in order; ``whole`` says that the
-        last one was among them, and ``marker`` is that one's."""
+        """Take what such payloads have behind their beginnings, in order, ``size`` bytes in all;
+        ``whole`` says that the last one was among them, and ``marker`` is that one's."""
         ...
 
 
@@ -64,13 +74,14 @@ def gather(
     view: memoryview, at: int, size: int, number: int, end: int, shape: Shape
 ) -> tuple[list[bytes], int, bool, bool]:
     """The pieces of one unit in the packet of sequence ``number`` that is framed at ``at``,
-    ``size`` bytes with its framing, and in those that follow it in sequence, are whole before
+    ``size`` bytes, and in those that follow it in sequence, are whole before
     ``end``, and are like it in all else: size, channel, time, source. The last of the unit may be
     shorter and have the marker.
 
     Gives them, where it stopped, whether the last one is there, and whether it had the marker.
     """
     begins, start = len(shape.middle), shape.start
+    size += FRAMING
     # A sequence number that wraps round is for others to understand.
     whole = min((end - at) // size, 0x10000 - number)
     packets = _form(size, begins).iter_unpack(view[at : at + whole * size])

@@ -8,7 +8,7 @@ from . import sdp
 from .errors import StreamUnsupported, TransportRefused, UdpSilent
 from .rtsp import RtspClient
 from .source import StreamSource, Transport
-from .transport import Packet
+from .transport import Over, Packet
 from .udp import Sender, UdpMedia, bind_pair
 
 # Less than the watchdog on bytes allows: it could not say why.
@@ -22,13 +22,16 @@ class Carrier:
     UDP where the camera refuses TCP. Each connection asks anew.
     """
 
-    def __init__(self, source: StreamSource, client: RtspClient, packet: Packet) -> None:
+    def __init__(
+        self, source: StreamSource, client: RtspClient, packet: Packet, over: Over
+    ) -> None:
         # With TLS nothing falls back to UDP, where the media would be in the clear.
         self._may_change = source.transport is Transport.AUTOMATIC and not source.endpoint().tls
         self._tunnel = source.transport is Transport.HTTP
         self._udp = source.transport is Transport.UDP
         self._client = client
         self._packet = packet
+        self._over = over
         self._media: list[UdpMedia] = []
         self._watch: asyncio.TimerHandle | None = None
 
@@ -62,7 +65,12 @@ class Carrier:
     async def _beside(self, media: sdp.Media, channel: int) -> int:
         local, remote, family = self._client.addresses
         over = UdpMedia(
-            bind_pair(local, family), channel, media.clock_rate, self._packet, self._client.fail
+            bind_pair(local, family),
+            channel,
+            media.clock_rate,
+            self._packet,
+            self._over,
+            self._client.fail,
         )
         self._media.append(over)
         wanted = f"RTP/AVP;unicast;client_port={over.ports}"

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roomwitness.errors import WitnessError
 from roomwitness.policy.words import GapCause
 
+from .batch import WAIT_S
 from .codecs import AccessUnit
 from .errors import cause_of
 from .preroll import PreRoll, Run
@@ -43,8 +44,8 @@ class Feed:
         self.last_picture = 0.0
         self.last_sound = 0.0
         self.last_key = 0.0
-        stream.picture, stream.sound = self._picture, self._sound
-        stream.metadata = self._metadata
+        stream.pictures, stream.sound = self._pictures, self._sound
+        stream.metadata, stream.over = self._metadata, self._over
         if isinstance(to, Segmenter):
             to.beside(stream.audio_track, stream.metadata_track)
 
@@ -65,7 +66,9 @@ class Feed:
         Raises:
             WitnessError: the sink failed; the connection ends.
         """
-        self._to, stream = segmenter, self._stream
+        stream = self._stream
+        stream.settle()
+        self._to = segmenter
         tracks = stream.video_track, stream.audio_track, stream.metadata_track
         now = (0 if track is None else track.lost for track in tracks)
         segmenter.forgive(*(now if before is None else before.lost))
@@ -77,24 +80,32 @@ class Feed:
             self._stream.fail(err)
             raise
 
-    def _picture(self, unit: AccessUnit) -> None:
+    def _pictures(self, units: list[AccessUnit]) -> None:
         track, to = self._stream.video_track, self._to
         if track is None or self._broken:
             return
         now, at = self._clock(), self._loop.time()
         if isinstance(to, PreRoll):
-            to.picture(unit, track, now, at)
-            flowing, seen = to.since is not None, unit.key
+            for unit in units:  # None is kept for longer because it waited to be read.
+                waited = min(max(0.0, (units[-1].time - unit.time) / track.clock_rate), WAIT_S)
+                to.picture(unit, track, now - timedelta(seconds=waited), at - waited)
+            to.trim(at)
+            flowing, seen = to.since is not None, any(unit.key for unit in units)
         else:
-            frames = to.frames
-            self._guard(lambda: to.picture(unit, track, now))
-            flowing, seen = to.frames > 0, unit.key and to.frames > frames
+            key = to.last_key
+            self._guard(lambda: to.pictures(units, track, now))
+            flowing, seen = to.frames > 0, to.last_key is not key
         self.last_picture = at
         if seen:
             self.last_key = at
         if flowing and at - self._reported >= _REPORT_EVERY_S:
             self._reported = at
             self._going(now)
+
+    def _over(self) -> None:
+        to = self._to
+        if isinstance(to, Segmenter) and not self._broken:
+            self._guard(to.flush)
 
     def _sound(self, time: int, data: bytes) -> None:
         sounds, pictures, to = self._stream.audio_track, self._stream.video_track, self._to
@@ -124,6 +135,7 @@ class Feed:
         """
         track, to = self._stream.video_track, self._to
         if track is not None and not self._broken and isinstance(to, Segmenter):
+            self._stream.settle()
             self._guard(lambda: to.finish(track, cause))
         self._broken = True
 

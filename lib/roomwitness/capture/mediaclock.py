@@ -59,6 +59,11 @@ class MediaClock:
         return self._origin is not None
 
     @property
+    def steady(self) -> bool:
+        """Whether a picture that follows the last one by less than a step is none (``jump``)."""
+        return self._last is not None and not self._burst and not self._slow()
+
+    @property
     def drift_ppm(self) -> float:
         """How much faster than ours the camera's clock runs, in parts per million."""
         return -self._slope * 1e6

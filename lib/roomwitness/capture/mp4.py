@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import sub
+from typing import Protocol
 
 from .boxes import box, full
 from .codecs.base import SoundFormat, VideoFormat
@@ -11,14 +13,24 @@ VIDEO, AUDIO = 1, 2
 VIDEO_TIMESCALE = 90000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _SYNC, _NOT_SYNC = 0x02000000, 0x01010000
+_TRAF = 8 + 16 + 20 + 20  # Bytes, without its samples' rows.
 
 
-@dataclass(slots=True)
-class Sample:
+class Sample(Protocol):
     """One coded picture or sound frame; ``time`` is presentation time in ticks of its track."""
 
     time: int
-    parts: Sequence[bytes]
+    parts: list[bytes]
+    size: int
+    key: bool
+
+
+@dataclass(slots=True)
+class SoundFrame:
+    """One of sound; each can be played by itself."""
+
+    time: int
+    parts: list[bytes]
     size: int
     key: bool = True
 
@@ -100,36 +112,36 @@ def fragment(
     audio: Sequence[Sample],
     audio_end: int,
     lead: int = 0,
-) -> list[bytes]:
-    """One moof and mdat, as pieces to write in order.
+    first: int = 0,
+) -> bytes:
+    """One moof and mdat.
 
-    Samples are in decoding order with times relative to the segment's start. ``*_end`` is when the
+    Samples are in decoding order, the times of sound relative to the segment's start, those of the
+    picture, and ``video_end``, to where ``first`` is that. ``*_end`` is when the
     next sample of the track is shown. Pictures that are shown in another order than they are
     decoded in (B-frames) get decoding times by sorting, and signed composition offsets (8.8.8).
     ``lead`` moves the segment's decoding times on, by as much as its earliest picture is shown
     before its first one (leading pictures of H.265): decoding times are never negative.
     """
-    runs = [(VIDEO, video, video_end, lead)] if video else []
+    runs = [(VIDEO, video, video_end, lead, first)] if video else []
     if audio:
-        runs.append((AUDIO, audio, audio_end, 0))
-    size = 8 + 16 + sum(_traf_size(samples) for _, samples, _, _ in runs)
-    trafs, offset = [], size + 8
-    for track, samples, end, ahead in runs:
-        trafs.append(_traf(track, samples, end, offset, ahead))
-        offset += sum(s.size for s in samples)
-    head = struct.pack(">I4s", size, b"moof") + full(b"mfhd", 0, 0, struct.pack(">I", sequence))
-    pieces = [b"".join((head, *trafs, struct.pack(">I4s", offset - size, b"mdat")))]
-    for _, samples, _, _ in runs:
+        runs.append((AUDIO, audio, audio_end, 0, 0))
+    size = 8 + 16 + sum(_TRAF + 16 * len(samples) for _, samples, _, _, _ in runs)
+    pieces, trafs, offset = [b"", b""], [], size + 8
+    for track, samples, end, ahead, origin in runs:
+        trafs.append(_traf(track, samples, end, offset, ahead, origin))
         for sample in samples:
             pieces += sample.parts
-    return pieces
+            offset += sample.size
+    head = struct.pack(">I4s", size, b"moof") + full(b"mfhd", 0, 0, struct.pack(">I", sequence))
+    pieces[0] = b"".join((head, *trafs))
+    pieces[1] = struct.pack(">I4s", offset - size, b"mdat")
+    return b"".join(pieces)
 
 
-def _traf_size(samples: Sequence[Sample]) -> int:
-    return 8 + 16 + 20 + 20 + 16 * len(samples)
-
-
-def _traf(track: int, samples: Sequence[Sample], end: int, offset: int, lead: int) -> bytes:
+def _traf(
+    track: int, samples: Sequence[Sample], end: int, offset: int, lead: int, first: int
+) -> bytes:
     shown = [s.time for s in samples]
     times = sorted(shown)
     last = max(end, times[-1])
@@ -137,13 +149,14 @@ def _traf(track: int, samples: Sequence[Sample], end: int, offset: int, lead: in
         # The next picture to be shown may come after the next to be decoded: it follows as the
         # others did.
         last = min(last, times[-1] + times[-1] - times[-2])
-    ends = [*times[1:], last]
-    rows: list[int] = []
-    for sample, time, following in zip(samples, times, ends, strict=True):
-        flags = _SYNC if sample.key else _NOT_SYNC
-        rows += (following - time, sample.size, flags, sample.time - time - lead & 0xFFFFFFFF)
+    rows = [0] * (4 * len(samples))
+    rows[0::4] = map(sub, [*times[1:], last], times, strict=True)
+    rows[1::4] = [sample.size for sample in samples]
+    rows[2::4] = [_SYNC if sample.key else _NOT_SYNC for sample in samples]
+    if lead or times != shown:
+        rows[3::4] = [a - b - lead & 0xFFFFFFFF for a, b in zip(shown, times, strict=True)]
     header = full(b"tfhd", 0, 0x020000, struct.pack(">I", track))
-    start = full(b"tfdt", 1, 0, struct.pack(">Q", max(0, times[0] + lead)))
+    start = full(b"tfdt", 1, 0, struct.pack(">Q", max(0, times[0] - first + lead)))
     run = full(
         b"trun", 1, 0x000F01, struct.pack(">Ii", len(samples), offset),
         struct.pack(f">{len(rows)}I", *rows),

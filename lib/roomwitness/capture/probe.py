@@ -58,12 +58,13 @@ async def probe(source: StreamSource, timeout_s: float = 10.0, report_s: float =
     stream = Stream(replace(source, audio=True), lambda: datetime.now(UTC), timeout_s)
     found: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
 
-    def picture(unit: AccessUnit) -> None:
-        if unit.key and not found.done():
-            found.set_result(unit)
+    def pictures(units: list[AccessUnit]) -> None:
+        key = next((unit for unit in units if unit.key), None)
+        if key is not None and not found.done():
+            found.set_result(key)
 
     heard = asyncio.Event()
-    stream.picture, stream.sound = picture, lambda _time, _data: heard.set()
+    stream.pictures, stream.sound = pictures, lambda _time, _data: heard.set()
     try:
         offer = await stream.open()
         sound = offer.audio if source.audio else None  # None is asked for that is not wanted.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
-from .burst import FRAMING, HEAD, RTP, Fragmented, gather
+from .burst import FRAMING, RTP, Fragmented, gather, head
 
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 _SENDER_REPORT, _BYE = 200, 203
@@ -67,17 +67,26 @@ class Track:
     was whole.
     ``epoch`` goes up when the sender begins to count anew (another SSRC, a sequence that jumps
     back): how much was lost at that moment cannot be known, and times before do not compare.
+    ``settle`` is called before either changes: what was given until then belongs to what they are.
     """
 
-    def __init__(self, payload_type: int, clock_rate: int, depacketizer: Depacketizer) -> None:
+    def __init__(
+        self,
+        payload_type: int,
+        clock_rate: int,
+        depacketizer: Depacketizer,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         self.clock_rate = clock_rate
         self.lost = 0
         self.epoch = 0
         self.report: SenderReport | None = None
         self.payload_type = payload_type
+        self._settle = settle
         self._depacketizer = depacketizer
         depacketizer.let_go = self._let_go
         self._fragmented = depacketizer if isinstance(depacketizer, Fragmented) else None
+        self._head = head(self._fragmented.begins if self._fragmented else 0)
         self._ssrc: int | None = None
         self._stranger: _Stranger | None = None
         self._sequence: int | None = None
@@ -118,7 +127,7 @@ class Track:
                 if step > 0x8000:
                     self._begin_anew()
                 else:
-                    self.lost += step - 1
+                    self._missing(step - 1)
                     self._depacketizer.lose()
         self._sequence = sequence
         if body == end:
@@ -135,32 +144,34 @@ class Track:
         sequence, fragmented, bits, time = self._sequence, self._fragmented, -1, 0
         if sequence is None or self._stranger is not None:
             return at
-        begins, plain = 0x2400 | view[at + 1], 0x8000 | self.payload_type
-        marked, ours, push = plain | 0x80, self._ssrc, self._depacketizer.push
-        while at + HEAD.size <= end:
-            framing, size, form, number, low, source = HEAD.unpack_from(view, at)
+        opens, plain = 0x2400 | view[at + 1], 0x8000 | self.payload_type
+        marked, ours, push, read = plain | 0x80, self._ssrc, self._depacketizer.push, self._head
+        least = read.size - FRAMING
+        while at + read.size <= end:
+            framing, size, form, number, low, source, begin = read.unpack_from(view, at)
             stop = at + FRAMING + size
             if (
                 number != sequence + 1 & 0xFFFF
                 or stop > end
                 or (form != plain and form != marked)
                 or source != ours
-                or framing != begins
+                or framing != opens
                 or size <= RTP
             ):
                 break
             self._sequence = sequence = number
             if low != bits:
                 bits, time = low, self._unwrap(low)
-            body = at + FRAMING + RTP
-            if form == plain and fragmented is not None:
-                shape = fragmented.fragment(view, body, stop)
+            if form == plain and fragmented is not None and size > least:
+                shape = fragmented.shape(begin)
                 if shape is not None:
-                    pieces, at, whole, marker = gather(view, at, stop - at, number, end, shape)
-                    self._sequence = sequence = sequence + len(pieces) - 1 & 0xFFFF
-                    fragmented.take(shape, pieces, time, whole=whole, marker=marker)
+                    pieces, stop, whole, marker = gather(view, at, size, number, end, shape)
+                    count = len(pieces)
+                    self._sequence = sequence = sequence + count - 1 & 0xFFFF
+                    came, at = stop - at - count * read.size, stop
+                    fragmented.take(shape, pieces, came, time, whole=whole, marker=marker)
                     continue
-            push(view, body, stop, time, form == marked)
+            push(view, at + FRAMING + RTP, stop, time, form == marked)
             at = stop
         return at
 
@@ -171,11 +182,15 @@ class Track:
 
     def suspect(self) -> None:
         """The last packet may have been cut, or had something in it that was not its own."""
-        self.lost += 1
+        self._missing(1)
         self._depacketizer.lose()
 
     def _let_go(self) -> None:
-        self.lost += 1
+        self._missing(1)
+
+    def _missing(self, packets: int) -> None:
+        self._settle()
+        self.lost += packets
 
     def _takes_over(self, ssrc: int, sequence: int, packet: bytes) -> bool:
         """Whether another source is ours from now on; then its kept packets are taken first."""
@@ -194,13 +209,14 @@ class Track:
             return False
         self._stranger, self._ssrc, self._sequence = None, ssrc, None
         self._begin_anew()
-        self.lost += stranger.missed
+        self._missing(stranger.missed)
         for kept in stranger.packets[:-1]:
             self.rtp(memoryview(kept), 0, len(kept))
         return True
 
     def _begin_anew(self) -> None:
         self._depacketizer.end()
+        self._settle()
         self.epoch += 1
         self._time = self.report = None
 
@@ -257,3 +273,10 @@ class Track:
         if self.report is None:
             return None
         return (self.report.wall - self.report.arrived).total_seconds()
+
+
+def apart(track: Track, time: int, other: Track, moment: int) -> timedelta | None:
+    """How long after the ``moment`` of another track it is, by the sender's reports for both; None
+    until both have one."""
+    wall, before = track.wall(time), other.wall(moment)
+    return None if wall is None or before is None else wall - before

@@ -23,7 +23,7 @@ from .errors import (
 )
 from .messages import Response
 from .source import Endpoint, StreamSource
-from .transport import Address, Packet, RtspTransport, Run
+from .transport import Address, Over, Packet, RtspTransport, Run
 
 _AGENT = "RoomWitness"
 _DEFAULT_TIMEOUT_S = 60.0
@@ -76,8 +76,9 @@ class RtspClient:
                     transport = await tunnel.connect(endpoint, endpoint.tunnel_port, packet)
                 else:
                     _, transport = await tls.connect(
-                        endpoint, endpoint.port, lambda: RtspTransport(packet)
-                    )
+                        endpoint, endpoint.port,
+                        lambda: RtspTransport(packet, direct=not endpoint.tls),
+                    )  # fmt: skip
         except TimeoutError:
             raise CameraUnreachable from None
         return cls(endpoint, transport, timeout_s)
@@ -97,10 +98,12 @@ class RtspClient:
         plausible: Callable[[int, int], bool],
         garbled: Callable[[int], None],
         run: Run,
+        over: Over,
     ) -> None:
-        """What to do with garbage between packets, and with many alike; see ``RtspTransport``."""
+        """What to do with garbage between packets, with many alike, and behind what came at once;
+        see ``RtspTransport``."""
         self._transport.plausible, self._transport.garbled = plausible, garbled
-        self._transport.run = run
+        self._transport.run, self._transport.over = run, over
 
     def batch(self, *, on: bool = True) -> None:
         """From now on what comes is read some at a time, or as it comes."""

@@ -12,23 +12,25 @@ from .errors import StreamProtocolError
 from .gaps import OpenGaps
 from .hearing import Hearing
 from .metadata_file import MetadataFile
-from .mp4 import VIDEO_TIMESCALE, Sample
+from .mp4 import VIDEO_TIMESCALE, SoundFrame
 from .open_segment import OpenSegment
 from .order import Order
-from .rtp import Track
+from .rtp import Track, apart
 from .sink import SegmentSink
-from .timeline import MAX_LEAD_S, Timeline
+from .timeline import Timeline
+from .together import begun, ordinary
 
 # A kill costs what came after the last flush: so that it is never more than a second.
 _FRAGMENT_TICKS = VIDEO_TIMESCALE // 2
+# Less that has come since the last flush is not worth one of its own.
+_FLUSH_TICKS = 3 * VIDEO_TIMESCALE // 10
 # A fragment is written at the latest when it has so much, whatever its pictures' times say.
 _FRAGMENT_BYTES = 16 << 20
 _FRAGMENT_SAMPLES = 4096
-_MAX_LEAD = round(MAX_LEAD_S * VIDEO_TIMESCALE)
 # What a camera, or the network, may hold back and send at once (docs/time.md).
 _MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
 # Nothing that is sent together is held back by so much more than the other.
-_MAX_APART_S = 15.0
+_MAX_APART = timedelta(seconds=15)
 _SILENCE_TICKS = VIDEO_TIMESCALE // 2
 _MOVED = timedelta(milliseconds=20)  # By less it moves when the segment is sealed.
 
@@ -129,19 +131,65 @@ class Segmenter:
             self._write_fragment(current, unit.time)
         if current.pending > _FRAGMENT_BYTES or len(current.pictures) >= _FRAGMENT_SAMPLES:
             self._write_fragment(current, highest + order.duration)
-        if not current.pictures:
-            current.fragment_first = unit.time
-        current.pictures.append(
-            # Joined while its packets are in the processor's cache; many small objects go.
-            Sample(unit.time - current.first, (b"".join(unit.parts),), unit.size, key=unit.key)
-        )
-        current.pending += unit.size
-        order.take(unit.time)
-        current.frames += 1
-        self.frames += 1
-        self.bytes += unit.size
+        self._take(current, [unit])
         if unit.key:
             self.last_key = now
+
+    def pictures(self, units: list[AccessUnit], track: Track, now: datetime) -> None:
+        """Take pictures that arrived together ``now``.
+
+        Raises:
+            WitnessError: the sink failed, or the parameter sets make no sense.
+        """
+        at = 0
+        while at < len(units):
+            stop = self._take_ordinary(units, at, track, now)
+            if stop == at:
+                self.picture(units[at], track, now)
+                stop += 1
+            at = stop
+
+    def _take_ordinary(self, units: list[AccessUnit], at: int, track: Track, now: datetime) -> int:
+        """Do what ``picture`` would do with each of those that are ordinary; where they stop."""
+        current, timeline, order = self._open, self._timeline, self._order
+        if (
+            current is None
+            or track.lost != self._lost_seen
+            or not timeline.steady(track.epoch)
+            or current.pending > _FRAGMENT_BYTES
+            or len(current.pictures) >= _FRAGMENT_SAMPLES
+            or (stop := ordinary(units, at, order.last)) == at
+        ):
+            return at
+        taken = units[at:stop]
+        for unit in taken[-2:-1]:  # Of what came at once only the latest was quick.
+            timeline.observe(unit.time, now, None)
+        timeline.observe(taken[-1].time, now, track.report)
+        self._take(current, taken)
+        return stop
+
+    def _take(self, current: OpenSegment, units: list[AccessUnit]) -> None:
+        self.bytes += current.take(units)
+        self.frames += len(units)
+        for unit in units:
+            self._order.take(unit.time)
+
+    def flush(self) -> None:
+        """Nothing more has come: write what there is, but for the picture that came last, of which
+        only the next one tells how long it is shown.
+
+        Raises:
+            WitnessError: the sink failed.
+        """
+        current, newest = self._open, self._order.last
+        if current is None or newest - current.flushed < _FLUSH_TICKS:
+            return
+        if place := begun(current.pictures):
+            left = current.pictures[place:]
+            del current.pictures[place:]
+            self._write_fragment(current, left[0].time)
+            current.put(left)
+            current.flushed = newest
 
     def sound(self, time: int, data: bytes, track: Track, pictures: Track, now: datetime) -> None:
         """Take one sound frame, which arrived ``now``.
@@ -162,14 +210,14 @@ class Segmenter:
             return
         place = current.place
         if not place.known:
-            after = self._sound_after(current, time, track, pictures)
+            after = self._sound_after(current, time, track, pictures).total_seconds()
             self._sound_lead = place.tie(time, round(after * track.clock_rate))
         if (at := place.at(time)) is None:
             self._sounds_lost_seen -= lost + 1  # It is one more that is missing before the next.
             return
         shown = current.first + at * VIDEO_TIMESCALE // track.clock_rate
         self._hearing.heard(current.gaps, current.first, shown, lost)
-        current.sounds.append(Sample(at + (place.lead or 0), (data,), len(data)))
+        current.sounds.append(SoundFrame(at + (place.lead or 0), [data], len(data)))
         current.pending += len(data)
         if current.pending > 2 * _FRAGMENT_BYTES or len(current.sounds) > 4 * _FRAGMENT_SAMPLES:
             raise StreamProtocolError("sound without pictures")
@@ -184,8 +232,9 @@ class Segmenter:
         if current is None:
             return
         current.metadata_lost += lost
-        beside = self._metadata_of(current)
-        beside.add(self._by_reports(time, track, pictures) or now, document)
+        told = apart(track, time, pictures, current.first)
+        at = now if told is None else current.start + told
+        self._metadata_of(current).add(at, document)
 
     def _metadata_of(self, current: OpenSegment) -> MetadataFile:
         if current.metadata is None:
@@ -243,25 +292,18 @@ class Segmenter:
             self._coverage.stepped(step, recording=recording)
         return step != 0
 
-    def _sound_after(self, current: OpenSegment, time: int, track: Track, pictures: Track) -> float:
-        """Seconds of a sound after the segment's first picture: by the camera's reports if it sent
-        them, else by what came the quickest of both, as far as that is known by now."""
-        timeline = self._timeline
-        arrived = (timeline.heard(time) - timeline.wall(current.first)).total_seconds()
-        wall, picture = track.wall(time), pictures.wall(current.first)
-        if wall is None or picture is None:
-            return arrived
-        lead = (wall - picture).total_seconds()
+    def _sound_after(
+        self, current: OpenSegment, time: int, track: Track, pictures: Track
+    ) -> timedelta:
+        """How long after the segment's first picture: by the camera's reports if it sent them, else
+        by what came the quickest of both, as far as that is known by now."""
+        timeline, first = self._timeline, current.first
+        arrived, told = (
+            timeline.heard(time) - timeline.wall(first),
+            apart(track, time, pictures, first),
+        )
         # Reports by two clocks say nothing of the two together.
-        return lead if abs(lead - arrived) <= _MAX_APART_S else arrived
-
-    def _by_reports(self, time: int, track: Track, pictures: Track) -> datetime | None:
-        """Our wall clock at another track's media time, by the sender reports of both."""
-        current, wall = self._open, track.wall(time)
-        if current is None or wall is None:
-            return None
-        picture = pictures.wall(current.first)
-        return None if picture is None else current.start + (wall - picture)
+        return arrived if told is None or abs(told - arrived) > _MAX_APART else told
 
     def _begin_segment(
         self, unit: AccessUnit, form: VideoFormat, track: Track, now: datetime
@@ -275,6 +317,7 @@ class Segmenter:
         gaps = OpenGaps(self._coverage.gaps, start, unit.time)
         current = OpenSegment(out, form, start, unit.time, gaps, lost_before=track.lost)
         current.follows, current.offset_start_s = follows, self._timeline.offset_s
+        current.flushed = unit.time
         self._open, self._flushed = current, start
         self._coverage.resumed(start)  # If that fails, what was opened is let go.
         return current
@@ -300,25 +343,7 @@ class Segmenter:
             current.damaged_from(max(start, unit.time))
 
     def _write_fragment(self, current: OpenSegment, end: int) -> None:
-        current.fragments += 1
-        sounds, sound_end = current.sounds, 0
-        if sounds:
-            step = sounds[-1].time - sounds[-2].time if len(sounds) > 1 else 1024
-            sound_end = sounds[-1].time + step
-        if current.fragments == 1:
-            earliest = min((p.time for p in current.pictures), default=0)
-            current.lead = min(max(0, -earliest), _MAX_LEAD)
-            if current.place.lead is None:
-                current.place.lead = self._sound_lead
-            lead = current.place.lead
-            current.out.write(mp4.initialization(current.video, self._sound, lead))
-        pieces = mp4.fragment(
-            current.fragments, current.pictures, end - current.first, sounds, sound_end,
-            current.lead,
-        )  # fmt: skip
-        current.pictures, current.sounds, current.pending = [], [], 0
-        for piece in pieces:
-            current.out.write(piece)
+        current.write(end, self._sound, self._sound_lead)
         current.damaged_until(end)
         if self._sound is not None:
             self._hearing.look(current.gaps, current.first, end)

@@ -86,7 +86,12 @@ def _first_picture(description: sdp.Description) -> tuple[sdp.Media, VideoCodec]
 
 
 class Stream:
-    """Connects, plays, and gives pictures and sound to its owner until it is closed."""
+    """Connects, plays, and gives pictures and sound to its owner until it is closed.
+
+    ``pictures`` gets those that came together in one list; never those before and behind a sound,
+    a document, a loss or a new count (``Track.lost``, ``Track.epoch``) in the same. ``over``
+    follows when all that was received at once is given.
+    """
 
     def __init__(self, source: StreamSource, clock: Callable[[], datetime], timeout_s: float):
         self._source = source
@@ -97,7 +102,9 @@ class Stream:
         self._keep_alive: asyncio.Task[None] | None = None
         self._calm: asyncio.TimerHandle | None = None
         self._routes: dict[int, Track] = {}
-        self.picture: Callable[[AccessUnit], None] = lambda _unit: None
+        self._came: list[AccessUnit] = []
+        self.pictures: Callable[[list[AccessUnit]], None] = lambda _units: None
+        self.over: Callable[[], None] = lambda: None
         self.sound: Callable[[int, bytes], None] = lambda _time, _data: None
         self.metadata: Callable[[int, bytes], None] = lambda _time, _document: None
         self.video_track: Track | None = None
@@ -115,7 +122,7 @@ class Stream:
         for _ in range(MAX_REDIRECTS + 1):
             client = await RtspClient.connect(self._source, self._packet, self._timeout_s)
             self._client = client
-            client.watch(self._plausible, self._garbled, self._run)
+            client.watch(self._plausible, self._garbled, self._run, self._over)
             try:
                 return choose_media(await client.describe(), audio=self._source.audio)
             except StreamMoved as err:
@@ -140,25 +147,26 @@ class Stream:
         client = self._client
         if client is None:
             raise ConnectionLost
-        self._carrier = carrier = Carrier(self._source, client, self._packet)
+        self._carrier = carrier = Carrier(self._source, client, self._packet, self._over)
         self.video_track = Track(
             offer.video.payload_type,
             offer.video.clock_rate,
-            offer.video_codec.depacketizer(lambda unit: self.picture(unit)),
+            offer.video_codec.depacketizer(self._came.append),
+            self.settle,
         )
         self._routes[await carrier.set_up(offer.video, 0)] = self.video_track
         if offer.audio is not None and offer.sound is not None:
             track = Track(
                 offer.audio.payload_type,
                 offer.sound.format.clock_rate,
-                offer.sound.depacketizer(lambda time, data: self.sound(time, data)),
+                offer.sound.depacketizer(self._sound),
             )
             if await self._beside(carrier, offer.audio, 2, track):
                 self.audio_track = track
             else:
                 offer = replace(offer, audio=None, sound=None, sound_withheld=True)
         if (about := offer.metadata) is not None:
-            found = MetadataDepacketizer(lambda time, document: self.metadata(time, document))
+            found = MetadataDepacketizer(self._metadata)
             track = Track(about.payload_type, about.clock_rate, found)
             if await self._beside(carrier, about, 4, track):
                 self.metadata_track = track
@@ -209,6 +217,29 @@ class Stream:
                 self._client.fail(ConnectionLost())
         elif end - start > 1 and self._adopts(channel, view[start + 1] & 0x7F):
             self._packet(channel, view, start, end)
+
+    def _over(self) -> None:
+        self.settle()
+        self.over()
+
+    def settle(self) -> None:
+        """Give the pictures that have come, and were not given yet.
+
+        Raises:
+            WitnessError: their owner's.
+        """
+        if self._came:
+            came = self._came[:]
+            self._came.clear()  # The depacketizer has this very list.
+            self.pictures(came)
+
+    def _sound(self, time: int, data: bytes) -> None:
+        self.settle()
+        self.sound(time, data)
+
+    def _metadata(self, time: int, document: bytes) -> None:
+        self.settle()
+        self.metadata(time, document)
 
     def _run(self, view: memoryview, at: int, end: int) -> int:
         track = self._routes.get(view[at + 1])

@@ -90,6 +90,11 @@ class Timeline:
             self._note(ClockEvent(kind="host_step", at=now, seconds=step))
         return step
 
+    def steady(self, epoch: int) -> bool:
+        """Whether pictures that follow the last one closely break nothing: ``breaks`` need not be
+        asked for each."""
+        return epoch == self._epoch and self._media.steady
+
     def connected(self) -> None:
         """A new connection: media time begins anew."""
         self._media, self._sounds = _pictures(self._media.drift_ppm), None

@@ -4,9 +4,11 @@ The hot path of all capture: packets are handed on as a place in the receive buf
 """
 
 import asyncio
+import os
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from roomwitness.errors import WitnessError
@@ -16,7 +18,7 @@ from .batch import Batch
 from .errors import ConnectionLost, StreamMoved, StreamProtocolError
 from .messages import Response
 
-_BUFFER = 1 << 18
+_BUFFER = (1 << 19) + (1 << 16)
 _DOLLAR = 0x24
 # More than one packet of the largest size, cut or mangled, leaves behind.
 _MAX_GARBAGE = 1 << 16
@@ -29,6 +31,7 @@ _MAX_CSEQ = 18
 type Address = tuple[Any, ...]
 type Packet = Callable[[int, memoryview, int, int], None]
 type Run = Callable[[memoryview, int, int], int]
+type Over = Callable[[], None]
 
 
 # What a server may ask of us, and what it is told; all else is not implemented.
@@ -58,11 +61,14 @@ class RtspTransport(asyncio.BufferedProtocol):
     followed, for that one may have been cut.
 
     ``run(view, at, end)`` may take packets of one channel from ``at`` on, and tells where it
-    stopped.
+    stopped. ``over()`` follows when all that was received at once is taken.
+
+    ``direct`` says that what the socket receives is what comes: no TLS or tunnel is between.
     """
 
-    def __init__(self, packet: Packet) -> None:
+    def __init__(self, packet: Packet, *, direct: bool = False) -> None:
         self._packet = packet
+        self._direct = direct
         self._buffer, self._view = _room.buffer, _room.view
         self._rest = b""  # Of what was received, what is not whole yet.
         self._read = 0
@@ -79,6 +85,7 @@ class RtspTransport(asyncio.BufferedProtocol):
         self.plausible: Callable[[int, int], bool] = lambda _channel, _second: False
         self.garbled: Callable[[int], None] = lambda _channel: None
         self.run: Run = lambda _view, at, _end: at
+        self.over: Over = lambda: None
         self.ended: asyncio.Future[WitnessError] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -98,9 +105,21 @@ class RtspTransport(asyncio.BufferedProtocol):
         if self._batch is not None:
             self._batch.close()
             self._batch = None
-        sock = self._transport and self._transport.get_extra_info("socket")
+        sock: Any = self._transport and self._transport.get_extra_info("socket")
         if on and sock is not None and not self.ended.done():
-            self._batch = Batch(sock, asyncio.get_running_loop())
+            take = partial(self._take, sock.fileno()) if self._direct else None
+            self._batch = Batch(sock, asyncio.get_running_loop(), take)
+
+    def _take(self, descriptor: int) -> None:
+        """Receive what there is before the event loop tells of it; an end it finds by itself."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            size = os.readv(descriptor, [self.get_buffer(-1)])
+        except OSError:  # Also if there is nothing.
+            return
+        if size:
+            self.buffer_updated(size)
 
     @property
     def peer(self) -> str | None:
@@ -183,6 +202,7 @@ class RtspTransport(asyncio.BufferedProtocol):
             self._batch.read()
         try:
             self._parse()
+            self.over()
         except WitnessError as err:
             self.fail(err)
         self._rest = bytes(self._view[self._read : self._written])

@@ -12,7 +12,7 @@ from roomwitness.errors import WitnessError
 from .errors import CameraUnreachable
 from .reorder import Reorder
 from .rtcp import Reception
-from .transport import Address, Packet
+from .transport import Address, Over, Packet
 
 # Room for two seconds at 16 Mbit/s; the kernel gives what net.core.rmem_max allows (docs).
 _RECEIVE_BUFFER = 4 << 20
@@ -64,7 +64,8 @@ def bind_pair(local: Address, family: int) -> tuple[socket.socket, socket.socket
 
 
 class UdpMedia:
-    """One media's two sockets: packets come out in order as those of an interleaved channel.
+    """One media's two sockets: packets come out in order as those of an interleaved channel, and
+    ``over()`` follows when all that waited is taken.
 
     ``failed`` is told what handling a packet raised; it must end the connection.
     """
@@ -75,11 +76,13 @@ class UdpMedia:
         channel: int,
         clock_rate: int,
         packet: Packet,
+        over: Over,
         failed: Callable[[WitnessError], None],
     ) -> None:
         self._rtp, self._rtcp = pair
         self._channel = channel
         self._packet = packet
+        self._over = over
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._view = memoryview(bytearray(_LARGEST))
@@ -159,6 +162,7 @@ class UdpMedia:
                 self._reception.rtp(view, 0, size, now)
                 self._order.push(view, 0, size, now)
             self._order.expire(now)
+            self._over()
         except WitnessError as err:
             self._failed(err)
         self._arm()
@@ -180,6 +184,7 @@ class UdpMedia:
         self._expiry = None
         try:
             self._order.expire(self._loop.time())
+            self._over()
         except WitnessError as err:
             self._failed(err)
         self._arm()

@@ -212,12 +212,13 @@ async def watch(
     units: list[AccessUnit] = []
     done = asyncio.Event()
 
-    def picture(unit: AccessUnit) -> None:
-        units.append(unit)
-        if unit.time == last or (last is None and len(units) >= count):
-            done.set()
+    def pictures(came: list[AccessUnit]) -> None:
+        for unit in came:
+            units.append(unit)
+            if unit.time == last or (last is None and len(units) >= count):
+                done.set()
 
-    stream.picture = picture
+    stream.pictures = pictures
     try:
         async with asyncio.timeout(10):
             client = await stream.play(await stream.set_up(await stream.open()))

@@ -8,7 +8,10 @@ import struct
 import termios
 from collections.abc import Callable
 
+import pytest
+
 from roomwitness.capture.batch import BYTES, TICK_S, Batch
+from roomwitness.capture.errors import ConnectionLost
 from roomwitness.capture.transport import RtspTransport
 
 
@@ -88,6 +91,28 @@ def test_much_and_the_end_are_told_of_at_once() -> None:
         batch.close()
 
 
+def test_one_that_we_read_ourselves_is_read_at_every_second_tick() -> None:
+    loop = Loop()
+    sender, sock = pair()
+    with sender, sock:
+        sock.setblocking(False)
+        taken: list[int] = []
+        batch = Batch(sock, loop, lambda: taken.append(len(sock.recv(BYTES))))  # type: ignore[arg-type]
+        sender.sendall(bytes(1000))
+        for count in (0, 1, 1, 2, 2, 3):
+            loop.tick()
+            assert len(taken) == count
+            assert not told(sock), "nobody else is told of a little"
+            sender.sendall(bytes(1000))
+        assert sum(taken) == 1000 * 6
+        batch.read()
+        loop.tick()
+        assert len(taken) == 3, "the event loop has read it in between"
+        batch.close()
+        loop.tick()
+        assert len(taken) == 3
+
+
 def test_a_system_that_cannot_wait_is_read_as_ever() -> None:
     class Plain:
         def setsockopt(self, *_: object) -> None:
@@ -129,3 +154,61 @@ def test_what_has_come_is_taken_before_the_end() -> None:
         return taken
 
     assert asyncio.run(play()) == [b"last"]
+
+
+async def test_a_connection_is_read_tick_by_tick_until_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("roomwitness.capture.batch.TICK_S", 0.01)
+    taken: list[bytes] = []
+    reads = 0
+
+    def over() -> None:
+        nonlocal reads
+        reads += 1
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    _, transport = await loop.create_connection(
+        lambda: RtspTransport(
+            lambda _c, view, at, end: taken.append(bytes(view[at:end])), direct=True
+        ),
+        *listener.getsockname(),
+    )
+    transport.over = over
+    sender = listener.accept()[0]
+    with listener, sender:
+        transport.batch()
+        for number in range(20):
+            sender.sendall(b"$\x00\x00\x04" + number.to_bytes(4))
+            await asyncio.sleep(0.005)
+        async with asyncio.timeout(5):
+            while len(taken) < 20:
+                await asyncio.sleep(0.01)
+            assert 1 < reads < 20, "some at a time"
+            sender.close()  # Nothing to read is an end that the event loop finds.
+            assert isinstance(await transport.ended, ConnectionLost)
+    assert taken == [number.to_bytes(4) for number in range(20)]
+
+
+async def test_what_is_let_go_of_is_read_no_more() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    taken: list[bytes] = []
+    _, transport = await loop.create_connection(
+        lambda: RtspTransport(
+            lambda _c, view, at, end: taken.append(bytes(view[at:end])), direct=True
+        ),
+        *listener.getsockname(),
+    )
+    sender = listener.accept()[0]
+    with listener, sender:
+        transport.batch()
+        batch = transport._batch
+        assert batch is not None
+        sender.sendall(b"$\x00\x00\x04late")
+        transport.fail(ConnectionLost())
+        batch.tick()
+        batch.tick()
+        await asyncio.sleep(0)
+    assert taken == []

@@ -126,7 +126,7 @@ async def test_what_handling_a_packet_raises_ends_the_connection(channel: str) -
     def packet(*_: object) -> None:
         raise CameraUnreachable
 
-    media = UdpMedia(pair, 0, 90000, packet, told.append)  # type: ignore[arg-type]
+    media = UdpMedia(pair, 0, 90000, packet, lambda: None, told.append)  # type: ignore[arg-type]
     rtp, rtcp = (int(port) for port in media.ports.split("-"))
     assert (rtp % 2, rtcp) == (0, rtp + 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -149,6 +149,7 @@ async def test_a_camera_that_sends_from_another_port_than_it_told() -> None:
         0,
         90000,
         lambda _channel, view, start, _end: heard.append(view[start + 3]),
+        lambda: None,
         lambda _error: None,
     )
     place = ("127.0.0.1", int(media.ports.split("-")[0]))

@@ -1,5 +1,6 @@
 """What a watched stream went through before the press costs nothing of what is kept of it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -79,8 +80,9 @@ async def test_it_costs_nothing_of_a_connection_that_is_no_more() -> None:
 async def test_nor_of_one_that_goes_on(*, keep: bool) -> None:
     watched = Watched()
     stream: Any = SimpleNamespace(
-        video_track=watched.video, audio_track=watched.sounds, metadata_track=watched.about
-    )
+        video_track=watched.video, audio_track=watched.sounds, metadata_track=watched.about,
+        settle=lambda: None,
+    )  # fmt: skip
     feed = Feed(stream, watched.ring, lambda: START, lambda _now: None)
     (run,) = watched.ring.take()
     coverage = Coverage(START, GapCause.CONNECTING, watched.sink.gap)
@@ -109,3 +111,23 @@ async def test_what_is_lost_within_is_said() -> None:
         (GapCause.SOUND_LOSS, 3),
     ]
     assert [file.facts["lost_packets"] for file in watched.sink.metadata] == [3]
+
+
+async def test_what_waited_to_be_read_is_kept_no_longer_for_it() -> None:
+    """Pictures of 0.6 seconds come in one read: the first of them has been here for so long."""
+    ring, loop = PreRoll(15.0), asyncio.get_running_loop()
+    track = Track(96, 90000, H264Depacketizer(lambda _unit: None))
+    stream: Any = SimpleNamespace(video_track=track, audio_track=None, metadata_track=None)
+    Feed(stream, ring, lambda: START, lambda _now: None)
+    ring.connected(None)
+    units = [
+        AccessUnit(number * 9000, [b"\x65"], 1, key=number == 0, picture=True, format=FORM)
+        for number in range(7)
+    ]
+    came = loop.time()
+    stream.pictures(units)
+    assert ring.since == START - timedelta(seconds=0.6)
+    ring.trim(came + 14.3)
+    assert ring.since is not None
+    ring.trim(came + 14.5)
+    assert ring.since is None

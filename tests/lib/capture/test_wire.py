@@ -38,8 +38,18 @@ faults = st.tuples(
 )
 
 
-def _run(name: str, script: list[tuple[int, str, int]], *, marked: bool) -> Wire:
-    wire = Wire(film(*FILMS[name]), marked=marked)
+READS = st.sampled_from([0, 1, 5, 30, 200])
+
+
+def _run(
+    name: str,
+    script: list[tuple[int, str, int]],
+    *,
+    marked: bool,
+    together: int,
+    one_by_one: bool = False,
+) -> Wire:
+    wire = Wire(film(*FILMS[name]), marked=marked, together=together, one_by_one=one_by_one)
     wire.send()  # What was sent before the first that arrives is nobody's loss.
     for after, fault, value in script:
         wire.send(after)
@@ -50,19 +60,39 @@ def _run(name: str, script: list[tuple[int, str, int]], *, marked: bool) -> Wire
 
 @pytest.mark.parametrize("name", FILMS)
 @pytest.mark.parametrize("marked", [True, False])
-def test_a_good_wire_loses_nothing(name: str, marked: bool) -> None:
-    wire = _run(name, [], marked=marked)
+@pytest.mark.parametrize("together", [0, 50])
+def test_a_good_wire_loses_nothing(name: str, marked: bool, together: int) -> None:
+    wire = _run(name, [], marked=marked, together=together)
     assert wire.undeclared() == []
     assert [cause for cause in wire.sink.causes if cause != "connecting"] == []
 
 
 @pytest.mark.parametrize("name", FILMS)
 @settings(max_examples=40, deadline=None)
-@given(script=st.lists(faults, max_size=8), marked=st.booleans())
+@given(script=st.lists(faults, max_size=8), marked=st.booleans(), together=READS)
 def test_nothing_is_missing_in_silence(
-    name: str, script: list[tuple[int, str, int]], marked: bool
+    name: str, script: list[tuple[int, str, int]], marked: bool, together: int
 ) -> None:
-    assert _run(name, script, marked=marked).undeclared() == []
+    assert _run(name, script, marked=marked, together=together).undeclared() == []
+
+
+@pytest.mark.parametrize("name", FILMS)
+@settings(max_examples=30, deadline=None)
+@given(
+    script=st.lists(faults, max_size=6), marked=st.booleans(), together=st.sampled_from([1, 30, 90])
+)
+def test_together_or_one_by_one_is_the_same_recording(
+    name: str, script: list[tuple[int, str, int]], marked: bool, together: int
+) -> None:
+    ours, plain = (
+        _run(name, script, marked=marked, together=together, one_by_one=one_by_one)
+        for one_by_one in (False, True)
+    )
+    assert ours.recorded() == plain.recorded()
+    assert ours.sink.gaps == plain.sink.gaps
+    assert [s.facts["lost_packets"] for s in ours.sink.closed] == [
+        s.facts["lost_packets"] for s in plain.sink.closed
+    ]
 
 
 @pytest.mark.parametrize(

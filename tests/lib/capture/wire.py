@@ -9,6 +9,7 @@ from functools import cache
 
 import av
 
+from roomwitness.capture.codecs import AccessUnit
 from roomwitness.capture.codecs.h264 import H264Depacketizer
 from roomwitness.capture.codecs.h265 import H265Depacketizer
 from roomwitness.capture.coverage import Coverage
@@ -23,6 +24,7 @@ from .memory import MemorySink
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 FPS = 10
 _TRANSIT = timedelta(milliseconds=10)
+_CALM = timedelta(seconds=2)  # Until then each packet is read as it comes (stream.py).
 _CLOSE = timedelta(milliseconds=60)  # Less than a picture lasts.
 _OFF_S = 0.5
 _FRAGMENT = 90
@@ -117,7 +119,11 @@ def _pack(codec: str, index: int, picture: Picture) -> list[Packet]:
 
 @dataclass
 class Wire:
-    """From a camera to a segmenter in injected time; ``apply`` does what ``send`` does not."""
+    """From a camera to a segmenter in injected time; ``apply`` does what ``send`` does not.
+
+    After a while so many packets are read ``together`` (0: each picture is given as it ends), and
+    what they brought is given at once, or ``one_by_one`` with the same time of arrival.
+    """
 
     film: Film
     marked: bool = True
@@ -128,6 +134,10 @@ class Wire:
     now: datetime = START
     ahead: float = 0.0
     cut_at: int = -1
+    together: int = 0
+    one_by_one: bool = False
+    packets: int = 0
+    came: list[AccessUnit] = field(default_factory=list)
     sink: MemorySink = field(default_factory=MemorySink)
 
     def __post_init__(self) -> None:
@@ -136,13 +146,33 @@ class Wire:
         segmenter = Segmenter(self.sink, coverage, segment_seconds=2, sound=None)
         # The session's description has the parameter sets, as most cameras' have.
         sets = list(self.film.pictures[0].nals)
-        track = Track(96, 90000, make(lambda unit: segmenter.picture(unit, track, self.now), sets))
+        emit = (
+            self.came.append
+            if self.together
+            else lambda unit: segmenter.picture(unit, track, self.now)
+        )
+        track = Track(96, 90000, make(emit, sets), self.settle)
         self.coverage, self.segmenter, self.track = coverage, segmenter, track
         # A picture cannot be sent before it is to be seen.
         self.ahead = max(p.shown - i / FPS for i, p in enumerate(self.film.pictures))
 
     def raw(self, data: bytes) -> None:
         self.track.rtp(memoryview(data), 0, len(data))
+        self.packets += 1
+        calm = self.now - START > _CALM
+        if self.together and (not calm or self.packets % self.together == 0):
+            self.settle()
+            if not self.one_by_one:
+                self.segmenter.flush()
+
+    def settle(self) -> None:
+        came = self.came[:]
+        self.came.clear()
+        if not self.one_by_one:
+            self.segmenter.pictures(came, self.track, self.now)
+            return
+        for unit in came:
+            self.segmenter.picture(unit, self.track, self.now)
 
     def head(self, packet: Packet, first: int = 0x80) -> bytes:
         marker = 0x80 if packet.marker and self.marked else 0
@@ -248,13 +278,14 @@ class Wire:
     def end(self) -> None:
         """The camera goes away at the film's end."""
         self.send(len(self.film.packets))
+        self.settle()
         self.segmenter.finish(self.track, GapCause.CONNECTION_LOST)
         self.now = START + timedelta(seconds=len(self.film.pictures) / FPS)
         self.coverage.finish(self.now)
 
     def undeclared(self) -> list[str]:
         """What is neither as it was sent, with all that it needs, nor inside a gap."""
-        recorded = self._recorded()
+        recorded = self.recorded()
         whole = {data for _, data in recorded}
         slices = {self._slices(data) for data in whole}
         sent = {picture.sample: picture for picture in self.film.pictures}
@@ -290,7 +321,7 @@ class Wire:
     def _declared(self, at: datetime) -> bool:
         return any(a - _CLOSE <= at <= b + _CLOSE for a, b, _, _ in self.sink.gaps)
 
-    def _recorded(self) -> list[tuple[datetime, bytes]]:
+    def recorded(self) -> list[tuple[datetime, bytes]]:
         found = []
         for segment in self.sink.closed:
             with av.open(io.BytesIO(segment.data)) as container:

@@ -86,6 +86,8 @@ def codec(media: Media) -> VideoCodec:
 class H264Depacketizer(NalDepacketizer):
     """RFC 6184, 5.6 to 5.8, without the interleaved kinds."""
 
+    begins = 2
+
     def __init__(self, emit: EmitPicture, nals: list[bytes] | None = None) -> None:
         sets = ParameterSets(_KINDS, _number, _make)
         for nal in nals or ():
@@ -122,18 +124,16 @@ class H264Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def fragment(self, view: memoryview, start: int, end: int) -> Shape | None:
-        """Whether this is a piece of a larger unit (burst.py; RFC 6184, 5.8)."""
-        return _shape(view[start], view[start + 1]) if end - start > 2 else None
-
-
-@lru_cache(256)
-def _shape(first: int, header: int) -> Shape | None:
-    if _kind(first) != _FU_A or header & 0x40:
-        return None
-    kind, same = header & 31, header & 0x3F
-    begins = bytes((first & 0xE0 | kind,)) if header & 0x80 else b""
-    return shape(begins, bytes((first, same)), bytes((first, same | 0x40)))
+    @staticmethod
+    @lru_cache(256)
+    def shape(begin: bytes) -> Shape | None:
+        """Of which unit this is a piece (burst.py; RFC 6184, 5.8)."""
+        first, header = begin
+        if _kind(first) != _FU_A or header & 0x40:
+            return None
+        kind, same = header & 31, header & 0x3F
+        opens = bytes((first & 0xE0 | kind,)) if header & 0x80 else b""
+        return shape(kind, opens, bytes((first, same)), bytes((first, same | 0x40)))
 
 
 def _kind(first: int) -> int:

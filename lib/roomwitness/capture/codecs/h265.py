@@ -96,6 +96,8 @@ def codec(media: Media) -> VideoCodec:
 class H265Depacketizer(NalDepacketizer):
     """RFC 7798, 4.4; of PACI packets (4.4.4) only the unit: they are hints for the network."""
 
+    begins = 3
+
     def __init__(self, emit: EmitPicture, nals: list[bytes] | None = None) -> None:
         sets = ParameterSets(_KINDS, _number, _make)
         for nal in nals or ():
@@ -134,21 +136,17 @@ class H265Depacketizer(NalDepacketizer):
         if marker:
             self._marked(unit)
 
-    def fragment(self, view: memoryview, start: int, end: int) -> Shape | None:
-        """Whether this is a piece of a larger unit (burst.py; RFC 7798, 4.4.3)."""
-        if end - start <= 3:
+    @staticmethod
+    @lru_cache(256)
+    def shape(begin: bytes) -> Shape | None:
+        """Of which unit this is a piece (burst.py; RFC 7798, 4.4.3)."""
+        first, second, header = begin
+        if _kind(first) != _FU or header & 0x40:
             return None
-        return _shape(view[start], view[start + 1], view[start + 2])
-
-
-@lru_cache(256)
-def _shape(first: int, second: int, header: int) -> Shape | None:
-    if _kind(first) != _FU or header & 0x40:
-        return None
-    kind = header & 63
-    begins = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
-    last = bytes((first, second, kind | 0x40))
-    return shape(begins, bytes((first, second, kind)), last)
+        kind = header & 63
+        opens = bytes((first & 0x81 | kind << 1, second)) if header & 0x80 else b""
+        last = bytes((first, second, kind | 0x40))
+        return shape(kind, opens, bytes((first, second, kind)), last)
 
 
 def _packed(view: memoryview, start: int, end: int) -> bytes | None:

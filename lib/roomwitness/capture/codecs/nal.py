@@ -1,7 +1,7 @@
 """What H.264 and H.265 share: NAL units gathered into access units, parameter sets kept."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..burst import Shape
 from ..errors import StreamProtocolError, StreamUnsupported
@@ -172,21 +172,32 @@ class NalDepacketizer:
         self._add(unit, self._kind(fragments[0][0]), fragments)
 
     def take(
-        self, shape: Shape, pieces: list[bytes], time: int, *, whole: bool, marker: bool
+        self, shape: Shape, pieces: list[bytes], size: int, time: int, *, whole: bool, marker: bool
     ) -> None:
         """Take pieces of one unit (burst.py)."""
-        unit = self._at(time)
-        if shape.header:
-            self._begin_fragments(shape.header)
-        if (fragments := self._fragments) is None:
-            self._throw()
+        unit = self._unit
+        if unit is None or unit.time != time:
+            unit = self._at(time)
+        kind, header, fragments = shape.kind, shape.header, self._fragments
+        if whole and header and fragments is None and kind in self._pictures:
+            # Most of a camera's packets are such units: all in one.
+            size += len(header)
+            unit.parts.append(size.to_bytes(4) + header)
+            unit.parts += pieces
+            self._taken(unit, kind, size, (header, pieces[0]))
         else:
-            fragments += pieces
-            if whole:
-                self._whole(unit, fragments)
+            if header:
+                self._begin_fragments(header)
+                fragments = self._fragments
+            if fragments is None:
+                self._throw()
             else:
-                self._gathered += sum(map(len, pieces))
-                self._bound(fragments)
+                fragments += pieces
+                if whole:
+                    self._whole(unit, fragments)
+                else:
+                    self._gathered += size
+                    self._bound(fragments)
         if marker:
             self._marked(unit)
 
@@ -220,30 +231,36 @@ class NalDepacketizer:
         size = sum(map(len, pieces))
         unit.parts.append(size.to_bytes(4))
         unit.parts += pieces
+        self._taken(unit, kind, size, pieces)
+
+    def _taken(self, unit: AccessUnit, kind: int, size: int, pieces: Sequence[bytes]) -> None:
+        """Of a picture's slice the first two ``pieces`` will do."""
         unit.size += size + 4
         if unit.size > MAX_UNIT_BYTES or len(unit.parts) > MAX_UNIT_PIECES:
             raise StreamProtocolError("a picture without end")
         if kind in self._pictures:
             if not unit.picture:
-                self._begin(unit, pieces)
-            unit.picture = True
-            unit.key = unit.key or kind in self._keys
+                if self._hole or unit.time == self._ended:
+                    self._begin(unit, pieces)
+                unit.picture = True
+            if kind in self._keys:
+                unit.key = True
         elif kind in self._kinds:
             self._sets.take(kind, b"".join(pieces))
 
-    def _begin(self, unit: AccessUnit, pieces: list[bytes]) -> None:
+    def _begin(self, unit: AccessUnit, pieces: Sequence[bytes]) -> None:
         """The first slice that came of a picture, or of what is taken for one."""
         if self._hole:
             self._hole = False
             if not self._begins(pieces):
                 unit.damaged = True
-        elif unit.time == self._ended and not self._begins(pieces):
+        elif not self._begins(pieces):
             # It is of the picture that a marker ended: every slice has one here (RFC 6184, 5.1,
             # wants it on the last). That picture is given already, so it is cut in two, and this
             # is said to be damaged; of those that follow none is cut.
             self._by_time = unit.damaged = True
 
-    def _begins(self, pieces: list[bytes]) -> bool:
+    def _begins(self, pieces: Sequence[bytes]) -> bool:
         """Whether a slice is its picture's first (ITU-T H.264, 7.3.3; H.265, 7.3.6.1)."""
         start = b"".join(pieces[:2])[self._header : self._header + 1]
         return start >= b"\x80"
