@@ -74,9 +74,9 @@ def gather(
     view: memoryview, at: int, size: int, number: int, end: int, shape: Shape
 ) -> tuple[list[bytes], int, bool, bool]:
     """The pieces of one unit in the packet of sequence ``number`` that is framed at ``at``,
-    ``size`` bytes, and in those that follow it in sequence, are whole before
-    ``end``, and are like it in all else: size, channel, time, source. The last of the unit may be
-    shorter and have the marker.
+    ``size`` bytes, and in those that follow it in sequence, are whole before ``end``, and are like
+    it in all else: size, channel, time, source. The last of the unit may be shorter and have the
+    marker.
 
     Gives them, where it stopped, whether the last one is there, and whether it had the marker.
     """

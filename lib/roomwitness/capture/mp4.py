@@ -116,10 +116,10 @@ def fragment(
 ) -> bytes:
     """One moof and mdat.
 
-    Samples are in decoding order, the times of sound relative to the segment's start, those of the
-    picture, and ``video_end``, to where ``first`` is that. ``*_end`` is when the
-    next sample of the track is shown. Pictures that are shown in another order than they are
-    decoded in (B-frames) get decoding times by sorting, and signed composition offsets (8.8.8).
+    Samples are in decoding order; sound's times count from the segment's start, the pictures' (and
+    ``video_end``) from wherever ``first`` is that start. ``*_end`` is when the next sample of the
+    track is shown. Pictures that are shown in another order than they are decoded in (B-frames)
+    get decoding times by sorting, and signed composition offsets (8.8.8).
     ``lead`` moves the segment's decoding times on, by as much as its earliest picture is shown
     before its first one (leading pictures of H.265): decoding times are never negative.
     """
