@@ -26,7 +26,9 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.helpers import entity_registry as er
 
 import custom_components
+from demo.files import confirm_http
 from roomwitness.witness import generate_site_keys
+from tests.peers.processes import free_port
 
 _TICK_S = 0.005
 _LEGAL = (
@@ -147,6 +149,7 @@ def _cpu(process: psutil.Process) -> float:
 async def _run(told: dict[str, Any]) -> dict[str, Any]:
     folder = Path(told["root"])
     (folder / "configuration.yaml").write_text("homeassistant:\n  name: Bench\n")
+    confirm_http(folder, free_port())  # Beside whatever Home Assistant is here already.
     (folder / "custom_components").symlink_to(Path(custom_components.__path__[0]))
     config = runner.RuntimeConfig(config_dir=str(folder), skip_pip=True)
     hass = await bootstrap.async_setup_hass(config)

@@ -183,17 +183,17 @@ def _zone() -> str:
 
 def write_server(place: Place, configuration: str) -> None:
     """A folder in which Home Assistant starts on the place's port and awaits only its user."""
-    (place.config / ".storage").mkdir(parents=True, exist_ok=True)
+    place.config.mkdir(parents=True, exist_ok=True)
     (place.config / "configuration.yaml").write_text(configuration)
-    _confirm_http(place)
-    _skip_onboarding(place)
+    confirm_http(place.config, place.port)
+    _skip_onboarding(place.config)
 
 
-def _confirm_http(place: Place) -> None:
+def confirm_http(config: Path, port: int) -> None:
     """Host and port as if they were confirmed in the page: from YAML they are only a trial."""
     stable = {
         "server_host": ["127.0.0.1"],
-        "server_port": place.port,
+        "server_port": port,
         "cors_allowed_origins": [],
         "login_attempts_threshold": -1,
         "ip_ban_enabled": True,
@@ -204,16 +204,17 @@ def _confirm_http(place: Place) -> None:
         "error_message": None,
     }
     data = {"stable": stable, "pending": None, "yaml_migration_done": True}
-    _store(place, "http", 2, 2, data)
+    _store(config, "http", 2, 2, data)
 
 
-def _skip_onboarding(place: Place) -> None:
+def _skip_onboarding(config: Path) -> None:
     """All but the user: the others add integrations that fetch packages and look outside."""
-    if (place.config / ".storage" / "onboarding").exists():
+    if (config / ".storage" / "onboarding").exists():
         return
-    _store(place, "onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
+    _store(config, "onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
 
 
-def _store(place: Place, key: str, version: int, minor: int, data: object) -> None:
+def _store(config: Path, key: str, version: int, minor: int, data: object) -> None:
     store = {"version": version, "minor_version": minor, "key": key, "data": data}
-    (place.config / ".storage" / key).write_text(json.dumps(store))
+    (config / ".storage").mkdir(exist_ok=True)
+    (config / ".storage" / key).write_text(json.dumps(store))
