@@ -119,3 +119,27 @@ def test_sound_that_counts_anew_goes_on_where_it_was(turn: float) -> None:
         assert times == sorted(set(times))
         for number, second in segment:
             assert second == pytest.approx(number * _SAMPLES / _RATE, abs=_EXACT_S)
+
+
+def test_a_sound_for_which_there_is_no_room_any_more_is_declared() -> None:
+    """It was made before the first picture and comes when the segment's header is written."""
+    sink = MemorySink()
+    segmenter = Segmenter(
+        sink, Coverage(T, GapCause.CONNECTING, sink.gap), segment_seconds=_SEGMENT,
+        sound=sound_codec(sdp.Media("audio", 8, "PCMA", _RATE, 1, "", {})).format,
+    )  # fmt: skip
+    pictures = Track(96, 90000, H264Depacketizer(lambda _unit: None))
+    sounds = Track(8, _RATE, H264Depacketizer(lambda _unit: None))
+    pictures.report = SenderReport(at(0), 0, at(0))
+    sounds.report = SenderReport(at(0), 0, at(0))
+    for number in range(8):
+        key = number == 0
+        unit = AccessUnit(number * 9000, [b"\x65"], 1, key=key, picture=True, format=FORM)
+        segmenter.picture(unit, pictures, at(number / 10))
+    assert sink.opened[0].data, "the header is written"
+    for moment in (-0.3, 0.2, 0.25):
+        data = round(moment * 100 + 100).to_bytes(2) * (_SAMPLES // 2)
+        segmenter.sound(round(moment * _RATE), data, sounds, pictures, at(0.75))
+    segmenter.finish(pictures, GapCause.RESTART)
+    assert [number for number, _ in heard(sink)[0]] == [120, 125]
+    assert (GapCause.SOUND_LOSS, 1) in [(cause, lost) for *_, cause, lost in sink.gaps]
