@@ -114,7 +114,7 @@ async def test_what_is_lost_within_is_said() -> None:
 
 
 async def test_what_waited_to_be_read_is_kept_no_longer_for_it() -> None:
-    """Pictures of 0.6 seconds come in one read: the first of them has been here for so long."""
+    """Pictures of 0.4 seconds come in one read: the first of them has been here for so long."""
     ring, loop = PreRoll(15.0), asyncio.get_running_loop()
     track = Track(96, 90000, H264Depacketizer(lambda _unit: None))
     stream: Any = SimpleNamespace(video_track=track, audio_track=None, metadata_track=None)
@@ -122,12 +122,12 @@ async def test_what_waited_to_be_read_is_kept_no_longer_for_it() -> None:
     ring.connected(None)
     units = [
         AccessUnit(number * 9000, [b"\x65"], 1, key=number == 0, picture=True, format=FORM)
-        for number in range(7)
+        for number in range(5)
     ]
     came = loop.time()
     stream.pictures(units)
-    assert ring.since == START - timedelta(seconds=0.6)
-    ring.trim(came + 14.3)
-    assert ring.since is not None
+    assert ring.since == START - timedelta(seconds=0.4)
     ring.trim(came + 14.5)
+    assert ring.since is not None
+    ring.trim(came + 14.7)
     assert ring.since is None
