@@ -2,8 +2,7 @@
 
 from collections import deque
 from datetime import datetime
-
-from .middle import median
+from statistics import median
 
 _KEPT = 5
 _STEP_S = 0.25

@@ -7,8 +7,7 @@ runs along, and everything above it is the network's delay (docs/time.md).
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
-
-from .middle import median
+from statistics import median
 
 _BUCKET_S = 5.0
 _BUCKETS = 120

@@ -7,10 +7,11 @@ from roomwitness.policy.words import GapCause
 
 from . import mp4
 from .codecs import AccessUnit, SoundFormat, VideoFormat
+from .codecs.metadata import ENCODING as METADATA_ENCODING
 from .gaps import OpenGaps
 from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, SoundFrame
-from .sink import SegmentOut
+from .sink import SegmentOut, SegmentSink
 from .soundplace import SoundPlace
 from .timeline import MAX_LEAD_S
 
@@ -83,6 +84,21 @@ class OpenSegment:
         made = mp4.fragment(self.fragments, pictures, end, sounds, sound_end, self.lead, self.first)
         self.pictures, self.sounds, self.pending = [], [], 0
         self.out.write(made)
+
+    def beside(self, sink: SegmentSink) -> MetadataFile:
+        """The file of the camera's metadata; it is begun at the first need.
+
+        Raises:
+            WitnessError: the sink failed.
+        """
+        if self.metadata is None:
+            out = sink.open_metadata(self.start)
+            try:
+                self.metadata = MetadataFile(out, self.start, METADATA_ENCODING)
+            except BaseException:
+                out.abort()
+                raise
+        return self.metadata
 
     def damaged_from(self, time: int) -> None:
         """Pictures refer to lost ones from then on.

@@ -6,19 +6,17 @@ from roomwitness.policy.words import GapCause
 
 from . import mp4
 from .codecs import AccessUnit, SoundFormat, VideoFormat
-from .codecs.metadata import ENCODING as METADATA_ENCODING
 from .coverage import Coverage
 from .errors import StreamProtocolError
 from .gaps import OpenGaps
 from .hearing import Hearing
-from .metadata_file import MetadataFile
 from .mp4 import VIDEO_TIMESCALE, SoundFrame
 from .open_segment import OpenSegment
 from .order import Order
 from .rtp import Track, apart
 from .sink import SegmentSink
 from .timeline import Timeline
-from .together import begun, ordinary
+from .together import SILENCE_TICKS, begun, ordinary
 
 # A kill costs what came after the last flush: so that it is never more than a second.
 _FRAGMENT_TICKS = VIDEO_TIMESCALE // 2
@@ -31,7 +29,6 @@ _FRAGMENT_SAMPLES = 4096
 _MAX_BURST_TICKS = 15 * VIDEO_TIMESCALE
 # Nothing that is sent together is held back by so much more than the other.
 _MAX_APART = timedelta(seconds=15)
-_SILENCE_TICKS = VIDEO_TIMESCALE // 2
 _MOVED = timedelta(milliseconds=20)  # By less it moves when the segment is sealed.
 
 
@@ -234,17 +231,7 @@ class Segmenter:
         current.metadata_lost += lost
         told = apart(track, time, pictures, current.first)
         at = now if told is None else current.start + told
-        self._metadata_of(current).add(at, document)
-
-    def _metadata_of(self, current: OpenSegment) -> MetadataFile:
-        if current.metadata is None:
-            out = self._sink.open_metadata(current.start)
-            try:
-                current.metadata = MetadataFile(out, current.start, METADATA_ENCODING)
-            except BaseException:
-                out.abort()
-                raise
-        return current.metadata
+        current.beside(self._sink).add(at, document)
 
     def finish(self, track: Track, cause: GapCause) -> datetime | None:
         """Seal what is open; what is missing from there on is missing for ``cause``."""
@@ -297,11 +284,8 @@ class Segmenter:
     ) -> timedelta:
         """How long after the segment's first picture: by the camera's reports if it sent them, else
         by what came the quickest of both, as far as that is known by now."""
-        timeline, first = self._timeline, current.first
-        arrived, told = (
-            timeline.heard(time) - timeline.wall(first),
-            apart(track, time, pictures, first),
-        )
+        arrived = self._timeline.heard(time) - self._timeline.wall(current.first)
+        told = apart(track, time, pictures, current.first)
         # Reports by two clocks say nothing of the two together.
         return arrived if told is None or abs(told - arrived) > _MAX_APART else told
 
@@ -327,8 +311,8 @@ class Segmenter:
         duration = self._order.duration
         usual = self._order.last + duration
         known = current.frames > 1  # How often the camera makes a picture.
-        usually = max(_SILENCE_TICKS, 2 * duration, self._order.depth + duration)
-        limit = usually if known else 2 * _SILENCE_TICKS
+        usually = max(SILENCE_TICKS, 2 * duration, self._order.depth + duration)
+        limit = usually if known else 2 * SILENCE_TICKS
         if unit.time - usual > limit:
             current.gaps.declare(usual, unit.time, GapCause.STALLED)
             self._hearing.pictures_resumed(usual, unit.time)
@@ -385,7 +369,7 @@ class Segmenter:
         if (about := self._about) is not None and about.lost > self._metadata_lost:
             current.metadata_lost += about.lost - self._metadata_lost
             self._metadata_lost = about.lost
-            self._metadata_of(current)  # All of it is missing: also that is said.
+            current.beside(self._sink)  # All of it is missing: also that is said.
         current.out.close(
             start=start,
             end=stop,

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from .codecs import AccessUnit
 from .mp4 import VIDEO_TIMESCALE
 
-# A step that no rule asks about: shorter than a silence, and than any setting of a clock.
-_MAX_STEP = VIDEO_TIMESCALE // 2
+# Pictures are missing where there is none for longer. A shorter step is asked about by no rule: no
+# setting of a clock is found in it either (mediaclock.py).
+SILENCE_TICKS = VIDEO_TIMESCALE // 2
 
 
 def ordinary(units: Sequence[AccessUnit], at: int, last: int) -> int:
     """Where those from ``at`` on stop being ordinary: each is whole, no keyframe, and is shown
     behind the one before it (the first: behind ``last``), by half a second at most."""
     for unit in units[at:]:
-        if unit.key or unit.damaged or not 0 < unit.time - last <= _MAX_STEP:
+        if unit.key or unit.damaged or not 0 < unit.time - last <= SILENCE_TICKS:
             break
         last = unit.time
         at += 1

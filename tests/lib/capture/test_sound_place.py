@@ -30,6 +30,18 @@ def at(seconds: float) -> datetime:
     return T + timedelta(seconds=seconds)
 
 
+def begun() -> tuple[MemorySink, Segmenter, Track, Track]:
+    """A segmenter into memory, and its tracks of pictures and sounds."""
+    sink = MemorySink()
+    segmenter = Segmenter(
+        sink, Coverage(T, GapCause.CONNECTING, sink.gap), segment_seconds=_SEGMENT,
+        sound=sound_codec(sdp.Media("audio", 8, "PCMA", _RATE, 1, "", {})).format,
+    )  # fmt: skip
+    pictures = Track(96, 90000, H264Depacketizer(lambda _unit: None))
+    sounds = Track(8, _RATE, H264Depacketizer(lambda _unit: None))
+    return sink, segmenter, pictures, sounds
+
+
 def play(
     delay: float, *, reports: bool, apart: float = 0.0, turn: float | None = None
 ) -> MemorySink:
@@ -38,13 +50,7 @@ def play(
     The sound's reports are by a clock that is ``apart`` seconds from the picture's. At ``turn`` it
     begins to count anew.
     """
-    sink = MemorySink()
-    segmenter = Segmenter(
-        sink, Coverage(T, GapCause.CONNECTING, sink.gap), segment_seconds=_SEGMENT,
-        sound=sound_codec(sdp.Media("audio", 8, "PCMA", _RATE, 1, "", {})).format,
-    )  # fmt: skip
-    pictures = Track(96, 90000, H264Depacketizer(lambda _unit: None))
-    sounds = Track(8, _RATE, H264Depacketizer(lambda _unit: None))
+    sink, segmenter, pictures, sounds = begun()
     late = max(0.0, -delay)  # Then it is the picture that is late.
     step = _SAMPLES / _RATE
     coming = [(number / 10 + late, "picture", number) for number in range(_SECONDS * 10)]
@@ -123,13 +129,7 @@ def test_sound_that_counts_anew_goes_on_where_it_was(turn: float) -> None:
 
 def test_a_sound_for_which_there_is_no_room_any_more_is_declared() -> None:
     """It was made before the first picture and comes when the segment's header is written."""
-    sink = MemorySink()
-    segmenter = Segmenter(
-        sink, Coverage(T, GapCause.CONNECTING, sink.gap), segment_seconds=_SEGMENT,
-        sound=sound_codec(sdp.Media("audio", 8, "PCMA", _RATE, 1, "", {})).format,
-    )  # fmt: skip
-    pictures = Track(96, 90000, H264Depacketizer(lambda _unit: None))
-    sounds = Track(8, _RATE, H264Depacketizer(lambda _unit: None))
+    sink, segmenter, pictures, sounds = begun()
     pictures.report = SenderReport(at(0), 0, at(0))
     sounds.report = SenderReport(at(0), 0, at(0))
     for number in range(8):

@@ -60,8 +60,8 @@ NOT_IN_IT = {
     *("roomwitness.witness", "roomwitness.custody", "roomwitness.onvif", "roomwitness.cli"),
     *("roomwitness.recording.host", "roomwitness.vault.store", "roomwitness.vault.keys"),
     *("roomwitness.vault.erasure", "roomwitness.vault.recovery", "roomwitness.vault.check"),
-    *("shutil", "tempfile", "lzma", "bz2", "compression.zstd", "statistics", "decimal"),
-    *("fractions", "email", "http", "http.client", "xml", "argparse", "concurrent.futures.process"),
+    *("shutil", "tempfile", "lzma", "bz2", "compression.zstd"),
+    *("email", "http", "http.client", "xml", "argparse", "concurrent.futures.process"),
     *("multiprocessing", "ctypes", "unittest", "pydoc", "importlib.metadata"),
 }
 
