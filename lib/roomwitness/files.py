@@ -28,6 +28,21 @@ def write_all_at(fd: int, data: memoryview | bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
+def sync(path: Path) -> None:
+    """Make what is written of a file survive a power cut, and how long it is; blocks.
+
+    Opened anew: an error that is told here is told once more to whoever writes it.
+
+    Raises:
+        OSError: the disk failed, or the file is gone.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path: Path) -> None:
     """Make creations, renames and unlinks in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -134,7 +134,7 @@ def _opens(data: bytes, identities: list[Identity]) -> bool:
 def _opens_segment(path: Path, identities: list[Identity]) -> bool:
     if path.suffix == ".tail":
         try:
-            return kept(path, identities[0]) is not None if identities else False
+            return bool(kept(path, identities[0])) if identities else False
         except WitnessError:
             return False
     return _opens(path.read_bytes(), identities)

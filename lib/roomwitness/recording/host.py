@@ -19,6 +19,7 @@ from .messages import (
     Change,
     Clock,
     Command,
+    Durable,
     End,
     Ended,
     Freeze,
@@ -74,6 +75,11 @@ class Job:
     def change(self, source: StreamSource) -> None:
         """From the next connection on the stream is there; that is tried at once."""
         self._host.send(Change(job=self._number, source=source))
+
+    def make_durable(self, durable: bool) -> None:
+        """Whether what is recorded from here on survives a power cut, but for about two seconds;
+        what was recorded until now does then too."""
+        self._host.send(Durable(job=self._number, durable=durable))
 
     async def freeze(self) -> datetime | None:
         """Nothing that is watched ages any more; since when there are pictures.

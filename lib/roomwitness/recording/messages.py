@@ -85,6 +85,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Durable:
+    """Whether what is recorded is made to survive a power cut, as it comes."""
+
+    job: int
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Seal what is open and end the job."""
 
@@ -116,7 +124,8 @@ class End:
     """Seal everything that is open and end."""
 
 
-type Command = Record | Watch | Take | Freeze | Thaw | Change | Stop | Probe | Cancel | End
+type ToJob = Take | Freeze | Thaw | Change | Durable | Stop
+type Command = Record | Watch | ToJob | Probe | Cancel | End
 
 # From the recording process.
 

@@ -17,11 +17,17 @@ class _VaultSegment:
     """A vault segment in the shape that capture writes to."""
 
     def __init__(
-        self, writer: SegmentWriter, closed: Callable[[], None], row: Callable[[Gap], GapRow]
+        self,
+        writer: SegmentWriter,
+        among: set[SegmentWriter],
+        closed: Callable[[], None],
+        row: Callable[[Gap], GapRow],
     ) -> None:
         self._writer = writer
+        self._among = among
         self._closed = closed
         self._row = row
+        among.add(writer)
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -41,6 +47,7 @@ class _VaultSegment:
         clock: SegmentClock,
         gaps: tuple[Gap, ...],
     ) -> None:
+        self._among.discard(self._writer)  # What is sealed is synced by that.
         self._writer.close(
             SegmentSummary(
                 start=start,
@@ -59,6 +66,7 @@ class _VaultSegment:
         self._closed()
 
     def abort(self) -> None:
+        self._among.discard(self._writer)
         self._writer.abort()
 
 
@@ -77,16 +85,21 @@ class Session:
         self._recording_id = recording_id
         self._job = job
         self._tell = tell
+        # What is being written, to be synced now and then (durable.py).
+        self.writers: set[SegmentWriter] = set()
 
     def open(self, start: datetime) -> _VaultSegment:
         """Begin a segment."""
         writer = self._intake().segment_writer(self._recording_id, start)
-        return _VaultSegment(writer, lambda: self._tell(Sealed(job=self._job)), self._row)
+        return self._segment(writer, lambda: self._tell(Sealed(job=self._job)))
 
     def open_metadata(self, start: datetime) -> _VaultSegment:
         """Begin a file of the camera's metadata."""
         writer = self._intake().segment_writer(self._recording_id, start, metadata=True)
-        return _VaultSegment(writer, lambda: None, self._row)
+        return self._segment(writer, lambda: None)
+
+    def _segment(self, writer: SegmentWriter, closed: Callable[[], None]) -> _VaultSegment:
+        return _VaultSegment(writer, self.writers, closed, self._row)
 
     def gap(self, gap: Gap) -> None:
         """Declare a missing interval, or move it."""

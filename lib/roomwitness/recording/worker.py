@@ -16,11 +16,13 @@ from roomwitness.policy.words import GapCause
 from roomwitness.vault import Intake, LiveIntake
 
 from .decoding import decodes
+from .durable import Syncing
 from .messages import (
     Answer,
     Cancel,
     Change,
     Command,
+    Durable,
     End,
     Ended,
     Event,
@@ -31,6 +33,7 @@ from .messages import (
     Stop,
     Take,
     Thaw,
+    ToJob,
     Watch,
 )
 from .session import Session
@@ -52,6 +55,7 @@ class _Running:
 
     recorder: Recorder
     task: asyncio.Task[None]
+    session: Session | None = None
     ring: PreRoll | None = None
 
 
@@ -69,6 +73,7 @@ class Worker:
         # Each takes memory, and of the processor what recordings leave.
         self._decoding = asyncio.Semaphore(_DECODERS)
         self._taking: set[asyncio.Task[None]] = set()
+        self._syncing = Syncing()
         self.ending = False
 
     def carry_out(self, command: Command) -> None:
@@ -87,10 +92,10 @@ class Worker:
                     look.cancel()
             case End():
                 self.ending = True
-            case Take() | Freeze() | Thaw() | Change() | Stop():
+            case _:
                 self._with_job(command)
 
-    def _with_job(self, command: Take | Freeze | Thaw | Change | Stop) -> None:
+    def _with_job(self, command: ToJob) -> None:
         running = self._jobs.get(command.job)
         if running is None:  # It ended meanwhile.
             if isinstance(command, Freeze):
@@ -108,6 +113,9 @@ class Worker:
                     running.ring.thaw()
             case Change():
                 running.recorder.change(command.source)
+            case Durable():
+                if running.session is not None:
+                    self._syncing.set(running.session, on=command.durable)
             case Stop():
                 running.recorder.stop()
 
@@ -120,7 +128,7 @@ class Worker:
             start=command.start,
             cause=command.cause,
         )
-        self._run(command.job, recorder, None)
+        self._run(command.job, recorder, session=session)
 
     def _watch(self, command: Watch) -> None:
         ring = PreRoll(command.seconds)
@@ -132,15 +140,23 @@ class Worker:
             segment_seconds=command.segment_seconds,
             preroll=ring,
         )
-        self._run(command.job, recorder, ring)
+        self._run(command.job, recorder, ring=ring)
 
-    def _run(self, job: int, recorder: Recorder, ring: PreRoll | None) -> None:
+    def _run(
+        self,
+        job: int,
+        recorder: Recorder,
+        session: Session | None = None,
+        ring: PreRoll | None = None,
+    ) -> None:
         task = asyncio.create_task(recorder.run(), name="roomwitness recorder")
-        self._jobs[job] = _Running(recorder, task, ring)
+        self._jobs[job] = _Running(recorder, task, session, ring)
         task.add_done_callback(partial(self._over, job))
 
     def _over(self, job: int, task: asyncio.Task[None]) -> None:
-        self._jobs.pop(job, None)
+        running = self._jobs.pop(job, None)
+        if running is not None and running.session is not None:
+            self._syncing.set(running.session, on=False)
         if not task.cancelled():
             self._over_with.append(job)
             if not self._vault.waiting:
@@ -174,7 +190,7 @@ class Worker:
 
     def _take(self, running: _Running, command: Take) -> None:
         session = Session(self._intake, command.recording_id, command.job, self._send)
-        running.ring = None
+        running.session, running.ring = session, None
         taking = asyncio.create_task(
             running.recorder.record(
                 session, start=command.start, cause=command.cause, keep=command.keep
@@ -229,6 +245,7 @@ class Worker:
             for task in left:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await self._syncing.stop()
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.gather(self._settling, return_exceptions=True)

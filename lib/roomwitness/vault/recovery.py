@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Set
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from roomwitness import files
@@ -31,7 +31,8 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Walks what is on disk; ``identity`` opens a recording's key or raises ``KeyMissing``."""
+    """Walks what is on disk; ``identity`` opens a recording's key or raises ``KeyMissing``, and
+    ``length`` tells how many seconds of pictures a segment's text has, None if it has none."""
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Recovery:
         segments: Path,
         identity: Callable[[str], age.KnownIdentity],
         hold: Callable[[str], None],
+        length: Callable[[bytes], float | None],
     ) -> None:
         self._index = index
         self._ephemeral = ephemeral
         self._held = held
         self._hold = hold
+        self._length = length
         self._segments = segments
         self._identity = identity
         self._closed: set[str] = set()
@@ -128,6 +131,7 @@ class Recovery:
                     start_of(identifier),
                     self._identity(recording.id),
                     self._index.add_segment,
+                    self._length,
                 )
             except RecordingSealed:
                 self._closed.add(recording.id)
@@ -144,24 +148,30 @@ def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> tuple[bytes, d
     """What the last flush of the open segment ``path`` promised, and when that said it began.
 
     Chunks below the tail's offset were written before it; only a loss of power can undo that, or
-    take the tail: then the whole chunks that there are.
+    damage the tail: then as much as there is, in order.
 
     Raises:
         AgeFormatError: what is there is damaged.
     """
     part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
-    last = kept(tail, identity) if tail.exists() else None
-    if last is None and part.stat().st_size < age.CHUNK:
-        return b"", None
-    if last is not None and last.offset == 0:
-        return last.pending, last.start
+    try:
+        slots = kept(tail, identity) if tail.exists() else []
+    except AgeFormatError:
+        if part.stat().st_size < age.CHUNK:
+            raise
+        slots = []
+    else:
+        if not slots and part.stat().st_size < age.CHUNK:
+            return b"", None
+        if slots and slots[0].offset == 0:
+            return slots[0].pending, slots[0].start
     with part.open("rb") as file:
         sealed = age.decrypt_prefix(file, [identity])
-    if last is None:
-        return sealed, None
-    if len(sealed) < last.offset:
-        return sealed, last.start
-    return sealed[: last.offset] + last.pending, last.start
+    began = slots[0].start if slots else None
+    if slots and slots[0].offset <= len(sealed):
+        return sealed[: slots[0].offset] + slots[0].pending, began
+    found = [sealed[: s.offset] + s.pending for s in slots[1:] if s.offset <= len(sealed)]
+    return max([sealed, *found], key=len), began
 
 
 def reseal(
@@ -171,11 +181,13 @@ def reseal(
     start: datetime,
     identity: age.KnownIdentity,
     commit: Callable[[Segment], None],
+    length: Callable[[bytes], float | None],
 ) -> Segment | None:
     """Turn an open segment into a whole one; None if nothing of it was flushed.
 
-    It began at ``start``, unless its last flush knew better, and ended with its last flush: an
-    attempt that was broken off before its row, hours later, changes nothing of that.
+    It began at ``start``, unless its last flush knew better, and is as long as ``length`` finds in
+    its text; where that is None, it ended with its last flush: an attempt that was broken off
+    before its row, hours later, changes nothing of that.
 
     Raises:
         OSError: the disk is full or unwritable; nothing is lost, try again.
@@ -186,6 +198,7 @@ def reseal(
     recovered = part.exists()
     if path.exists():  # A kill came between the file, which is whole, and its row.
         began = _began(tail, identity)
+        plain = _text(path, identity)
     else:
         plain, began = flushed_plaintext(path, identity)
         if not plain:
@@ -194,6 +207,8 @@ def reseal(
             return None
         files.replace(path, age.encrypt(plain, [identity.recipient]), sync=True)
     data, start = path.read_bytes(), began or start
+    if (seconds := length(plain)) is not None:
+        end = start + timedelta(seconds=seconds)
     segment = Segment(
         id=segment_id,
         recording_id=recording_id,
@@ -213,11 +228,17 @@ def reseal(
     return segment
 
 
+def _text(path: Path, identity: age.KnownIdentity) -> bytes:
+    """What a sealed segment has; nothing if it is damaged, as reading it tells everybody."""
+    with suppress(AgeFormatError):
+        return age.decrypt(path.read_bytes(), [identity])
+    return b""
+
+
 def _began(tail: Path, identity: age.KnownIdentity) -> datetime | None:
     """When the segment began, as its last flush said; nothing else of its tail is needed."""
     with suppress(OSError, AgeFormatError):
-        last = kept(tail, identity)
-        return last.start if last is not None else None
+        return next((slot.start for slot in kept(tail, identity)), None)
     return None
 
 

@@ -61,8 +61,12 @@ class Vault(Intake):
         site: age.Identity,
         custodians: tuple[age.KnownRecipient, ...],
         min_free_bytes: int = MIN_FREE_BYTES,
+        length: Callable[[bytes], float | None] = lambda _text: None,
     ) -> None:
-        """Take the folders, and the keys of an ``assisted`` site: ``keys.ring`` may be set anew."""
+        """Take the folders, and the keys of an ``assisted`` site: ``keys.ring`` may be set anew.
+
+        ``length`` tells how many seconds of pictures a segment's text has, None if it has none.
+        """
         super().__init__(root, min_free_bytes)
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
@@ -73,7 +77,7 @@ class Vault(Intake):
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
         self._recovery = Recovery(
             self._index, self._ephemeral, self._held, self._segments, self.keys.identity,
-            self.keys.hold,
+            self.keys.hold, length,
         )  # fmt: skip
 
     def open(self) -> None:

@@ -2,10 +2,11 @@
 
 ``NAME.tail``, overwritten in place, for as long as the segment is open: first the tail's own key in
 an age file for the segment's recipient, behind its length; then two slots that flushes fill in
-turn. A kill in the middle of one leaves the other. A slot is a counter, the offset of its bytes in
-the segment's plaintext, their length, and when the segment began as was known by then, in
-microseconds since 1970 (four big-endian 64-bit numbers), then the bytes under ChaCha20-Poly1305
-(RFC 8439): the counter is the nonce, the four numbers are authenticated.
+turn. A kill in the middle of one leaves the other; a power cut may leave neither. A slot is a
+counter, the offset of its bytes in the segment's plaintext, their length, and when the segment
+began as was known by then, in microseconds since 1970 (four big-endian 64-bit numbers), then the
+bytes under ChaCha20-Poly1305 (RFC 8439): the counter is the nonce, the four numbers are
+authenticated.
 """
 
 import os
@@ -97,26 +98,26 @@ class Tail:
             os.close(fd)
 
 
-def kept(path: Path, identity: age.KnownIdentity) -> Kept | None:
-    """What was kept last; None if the first was never whole.
+def kept(path: Path, identity: age.KnownIdentity) -> list[Kept]:
+    """What is there of what was kept, the newest first; nothing if the first was never whole.
 
     Raises:
         OSError: it cannot be read.
-        AgeFormatError: what was kept is damaged.
+        AgeFormatError: all of it is damaged.
         KeyMissing: it is for another identity.
     """
     data = path.read_bytes()
     if len(data) <= _SLOTS:
-        return None
+        return []
     key = age.decrypt(data[4 : 4 + int.from_bytes(data[:4])], [identity])
     aead = ChaCha20Poly1305(key)
     found = [_open(aead, data[at : at + _SLOT]) for at in (_SLOTS, _SLOTS + _SLOT)]
-    whole = [slot for slot in found if slot is not None]
+    whole = sorted((slot for slot in found if slot is not None), key=lambda slot: -slot[0])
     if whole:
-        return max(whole, key=lambda slot: slot[0])[1]
+        return [slot for _, slot in whole]
     size = int.from_bytes(data[_SLOTS + 16 : _SLOTS + 24])
     if size <= age.CHUNK and len(data) < _SLOTS + _HEAD.size + size + _TAG:
-        return None
+        return []
     raise AgeFormatError("a tail does not authenticate")
 
 

@@ -56,6 +56,16 @@ class SegmentWriter:
         except OSError as err:
             raise disk_error(err) from None
 
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._path.parent
+
+    @property
+    def open_files(self) -> tuple[Path, ...]:
+        """What a power cut must leave of it as it was at the last flush: in this order."""
+        return self._part, self._tail_path
+
     def _put(self, data: memoryview | bytes) -> None:
         files.write_all(self._fd, data)
         self._sha.update(data)

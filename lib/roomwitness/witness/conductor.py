@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from roomwitness.capture import StreamInfo, StreamSource
+from roomwitness.capture.length import length
 from roomwitness.custody import LogUnwritable
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
@@ -82,7 +83,7 @@ class Witness(Answers):
         self._ticker: asyncio.Task[None] | None = None
         keys = config.keys
         folders = config.root, config.ephemeral_dir, config.held_dir
-        vault = Vault(*folders, keys.ring.site, keys.ring.custodians)
+        vault = Vault(*folders, keys.ring.site, keys.ring.custodians, length=length)
         vault.keys.ring = keys.ring
         log_signer = signer(keys)
         wishes = Wishes()

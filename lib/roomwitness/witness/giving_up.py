@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
 
+from roomwitness.capture.length import length
 from roomwitness.errors import WitnessError
 from roomwitness.policy import meeting as events
 from roomwitness.policy.words import AHEAD, RUNNING, Meeting, MeetingState, RoomPolicy
@@ -50,7 +51,9 @@ def _erase(
 ) -> None:
     with ExitStack() as stack:
         ring = keys.ring
-        vault = Vault(places.root, places.ephemeral, places.held, ring.site, ring.custodians)
+        vault = Vault(
+            places.root, places.ephemeral, places.held, ring.site, ring.custodians, length=length
+        )
         vault.keys.ring = ring
         stack.callback(vault.close)
         vault.open()

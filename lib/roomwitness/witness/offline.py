@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from roomwitness.capture.length import length
 from roomwitness.custody import (
     CustodyLog,
     LogTampered,
@@ -99,7 +100,7 @@ def recover(
     stored = _required(keys_file)
     with _alone(places.root / "index.db"):
         pass
-    vault = Vault(places.root, places.ephemeral, places.held, stored.ring.site, ())
+    vault = Vault(places.root, places.ephemeral, places.held, stored.ring.site, (), length=length)
     vault.keys.lent = identity
     with ExitStack() as stack:
         vault.open()

@@ -35,6 +35,7 @@ class CameraSession:
         self.recording_id = recording_id
         self.camera_id = camera_id
         self.segments = 0
+        self._durable = False
         self._status: CaptureStatus | None = None
         self._changed = changed
         self._clock_noted = clock_noted
@@ -52,6 +53,12 @@ class CameraSession:
             watch.job.take(
                 self._told, recording_id=recording_id, start=start, cause=cause, keep=watch.frozen
             )
+
+    def make_durable(self, durable: bool) -> None:
+        """Whether what is recorded survives a power cut as it comes."""
+        if durable is not self._durable:
+            self._durable = durable
+            self.job.make_durable(durable)
 
     @property
     def status_now(self) -> CaptureStatus | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from roomwitness.capture import CaptureStatus
@@ -98,6 +98,13 @@ class Sessions:
         for session in (s for running in self._running.values() for s in running):
             if session.camera_id in sources:
                 session.job.change(sources[session.camera_id])
+
+    def make_durable(self, meetings: Set[str]) -> None:
+        """What is recorded of these meetings survives a power cut as it comes; of others it need
+        not."""
+        for meeting_id, running in self._running.items():
+            for session in running:
+                session.make_durable(meeting_id in meetings)
 
     async def end(self, meeting_id: str) -> None:
         """Seal what is open and end."""

@@ -254,6 +254,7 @@ class Upkeep:
             if room is not None:
                 with tries if asked in {None, meeting_id} else others:
                     await self._record(wanted[meeting_id], room, now)
+        self._sessions.make_durable({m.id for m in wanted.values() if m.held})
         tries.finish()
 
     async def _record(self, meeting: Meeting, room: RoomConfig, now: datetime) -> None:

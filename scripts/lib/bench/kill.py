@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +54,7 @@ _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
 _APART_EVERY = 10
 _SITE_CYCLES = 100
 _THREATS = 0.2  # Of the cycles.
+_EXACT_S = 0.1
 _fork = multiprocessing.get_context("forkserver")
 
 
@@ -128,7 +129,7 @@ def _tell(found: Found) -> None:
 
 
 @dataclass
-class _Seen:
+class Seen:
     """What is known of a site: recordings that are not erased (their meeting, pieces of their
     wraps), pieces of what is, and meetings that a threat held."""
 
@@ -148,14 +149,14 @@ def _record(house: House, url: str, cameras: int, uid: str, threat_after: float 
         if threat_after is not None:
             await asyncio.sleep(threat_after)
             meeting = await witness.report_threat("r1")
-            with _reported(house).open("a") as file:
+            with reported_in(house).open("a") as file:
                 file.write(f"{meeting}\n")
         await asyncio.sleep(60)
 
     asyncio.run(run())
 
 
-def _reported(house: House) -> Path:
+def reported_in(house: House) -> Path:
     return house.root / "reported"
 
 
@@ -164,10 +165,10 @@ def _worker(
 ) -> None:
     os.nice(10)  # Of this thread: looking takes nothing from those who record.
     house, cycle = House(root), 0
-    seen = _Seen()
+    seen = Seen()
     while True:
         if cycle % _SITE_CYCLES == 0:  # Looking at all of a site takes ever longer.
-            house, seen = House(root / str(cycle)), _Seen()
+            house, seen = House(root / str(cycle)), Seen()
             house.root.mkdir(parents=True)
         with found.lock:
             if found.kills >= kills:
@@ -192,18 +193,26 @@ def _worker(
         os.kill(child.pid, signal.SIGKILL)
         at = time.time()
         child.join()
-        _look(house, began, at, seen, found)
+        look(house, began, at, seen, found)
 
 
-def _look(house: House, began: datetime, at: float, seen: _Seen, found: Found) -> None:
-    """Open what the kill left and hold it against what must hold."""
+def look(
+    house: House,
+    began: datetime,
+    at: float,
+    seen: Seen,
+    found: Found,
+    counts: Callable[[str], bool] = lambda _meeting: True,
+) -> None:
+    """Open what the kill left and hold it against what must hold; what it cost recordings of
+    meetings that count."""
     begun = _begun(house)
     problems: list[str] = []
     # Before anything is opened: that may roll back, and destroy, what should have been gone.
     erased = _erased(house)
     logged = {r: wraps for r, (meeting, wraps) in seen.live.items() if meeting in erased}
     back = _left.still_there(house.root, logged) | _in_stores(house, seen)
-    before, seen.reported = seen.reported, _answered(house)
+    before, seen.reported = seen.reported, answered(house)
     vault = house.vault()
     try:
         problems += _finish(house, vault)
@@ -217,6 +226,7 @@ def _look(house: House, began: datetime, at: float, seen: _Seen, found: Found) -
             # What an earlier kill broke off was not being recorded when this one came.
             if r.ended is None
             and r.started >= began
+            and counts(r.meeting_id)
             and (end := _end(vault, r, begun, problems)) is not None
         ]
         wraps = {r.id: (r.meeting_id, _left.pieces(vault, r.id)) for r in recordings}
@@ -245,15 +255,15 @@ def _erased(house: House) -> set[str]:
     return {entry["meeting"] for entry in map(json.loads, whole) if entry["kind"] == "erased"}
 
 
-def _in_stores(house: House, seen: _Seen) -> set[str]:
+def _in_stores(house: House, seen: Seen) -> set[str]:
     """What of all that was ever erased is in a key store again."""
     stores = house.config.ephemeral_dir, house.config.held_dir
     return {r for store in stores for r in _left.still_there(store, seen.gone)}
 
 
-def _answered(house: House) -> set[str]:
+def answered(house: House) -> set[str]:
     """Meetings of which the recording process had the answer that they are held."""
-    path = _reported(house)
+    path = reported_in(house)
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return {line.strip() for line in lines if line.endswith("\n")}
 
@@ -325,5 +335,7 @@ def _end(
         problems.append(f"a listed segment does not open: {type(err).__name__}")
         return None
     played = last.start.timestamp() + float(max(ends))
+    if last.end.timestamp() > played + _EXACT_S:
+        problems.append("a segment is said to be longer than it is")
     # A segment that was opened behind it and lost everything ends where it began.
     return max(played, begun.get(recording.id, 0.0))

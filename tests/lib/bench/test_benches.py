@@ -35,3 +35,13 @@ def test_the_smallest_run(words: tuple[str, ...], figures: dict[str, float | Non
     for name, value in figures.items():
         assert found[name] is not None
         assert value is None or found[name] == value
+
+
+def test_the_smallest_run_where_a_disk_can_be_mounted() -> None:
+    done = bench("power", "--cuts", "1")
+    if "no disk can be mounted here" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["cuts"], found["index_errors"], found["keys_resurrected"]) == (1, 0, 0)
+    assert 0 <= found["lost_max_s"] < 10

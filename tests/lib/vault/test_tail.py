@@ -48,13 +48,13 @@ def test_a_kill_in_the_middle_of_a_flush_costs_only_that(
 ) -> None:
     path, wrote = tmp_path / "a.tail", texts(sizes)
     after = write(path, wrote)
-    assert kept(path, ME) == wrote[-1]
+    assert kept(path, ME) == wrote[:-3:-1]
     before = after[-2] if len(after) > 1 else b""
     done = data.draw(st.integers(0, len(after[-1])))
     # A write goes from its first byte on: what it had not reached is as it was.
     path.write_bytes(after[-1][:done] + before[done:])
-    found = kept(path, ME)
-    assert found == (wrote[-2] if len(after) > 1 else None) or found == wrote[-1]
+    newest = next(iter(kept(path, ME)), None)
+    assert newest in (wrote[-2] if len(after) > 1 else None, wrote[-1])
 
 
 @given(st.integers(0, 200), st.integers(1, 255), st.integers(1, 2))
@@ -70,7 +70,7 @@ def test_what_was_changed_is_never_given(
         found = kept(path, ME)
     except AgeFormatError:
         return
-    assert found in (None, *wrote)
+    assert all(one in wrote for one in found)
 
 
 def test_a_damaged_tail_is_told_and_nobody_else_opens_it(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_a_disk_that_fails_keeps_what_was_kept(
         patch.setattr("roomwitness.files.os.pwrite", broken)
         with pytest.raises(OSError, match="5"):
             keep(tail, second)
-    assert kept(path, ME) == first
+    assert kept(path, ME) == [first]
     keep(tail, third)
-    assert kept(path, ME) == third
+    assert kept(path, ME) == [third, first]
     tail.close()
     tail.close()

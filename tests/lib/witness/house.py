@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from roomwitness.capture import StreamSource
+from roomwitness.capture.length import length
 from roomwitness.custody import verify_log
 from roomwitness.policy.words import Booking, RoomPolicy
 from roomwitness.recording.process import in_process, in_thread
@@ -114,7 +115,7 @@ class House:
         """The same vault, looked into from beside; close it."""
         own = self.stored.ring
         folders = self.config.root, self.config.ephemeral_dir, self.config.held_dir
-        vault = Vault(*folders, own.site, own.custodians)
+        vault = Vault(*folders, own.site, own.custodians, length=length)
         vault.keys.ring = own
         vault.open()
         return vault

@@ -21,6 +21,7 @@ CHUNK = 65536
 _TAG = 16
 _NONCE = 16
 _FILE_KEY = 16
+_PAGE = 4096  # Nothing smaller is written to a disk, or not.
 _TOGETHER = 4  # Chunks that are written by one call of the system.
 
 
@@ -165,7 +166,8 @@ def decrypt_stream(source: BinaryIO, identities: Sequence[AnyIdentity]) -> Itera
 
 
 def decrypt_prefix(source: BinaryIO, identities: Sequence[AnyIdentity]) -> bytes:
-    """The whole chunks of a file whose writer was killed.
+    """The whole chunks of a file whose writer was killed, or lost power: then there may be zeros
+    where what was written did not reach the disk.
 
     Raises:
         AgeFormatError: even the header is not whole, or a whole chunk is changed.
@@ -181,9 +183,15 @@ def decrypt_prefix(source: BinaryIO, identities: Sequence[AnyIdentity]) -> bytes
             except InvalidTag, ValueError:
                 continue
         else:
-            if len(block) == CHUNK + _TAG:
+            if len(block) == CHUNK + _TAG and not _zeros(block, source):
                 raise AgeFormatError("a chunk does not authenticate")
     return b"".join(out)
+
+
+def _zeros(block: bytes, source: BinaryIO) -> bool:
+    """Whether a block has zeros from some page on, and all behind it: no sealed text has."""
+    last = block[-_PAGE:]
+    return not any(last) and not any(any(rest) for rest in iter(lambda: source.read(CHUNK), b""))
 
 
 def _open(source: BinaryIO, identities: Sequence[AnyIdentity]) -> ChaCha20Poly1305:
