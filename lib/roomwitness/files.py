@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 NEW = ".new"  # What replace() had not yet put in place.
@@ -41,6 +42,13 @@ def sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def forget(fd: int) -> None:
+    """Have the system keep nothing in memory of an open file that is on the disk: nobody reads it
+    soon, and others' files have more use for the room."""
+    with suppress(AttributeError, OSError):  # It is advice; macOS takes none.
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(path: Path) -> None:

@@ -110,6 +110,7 @@ class SegmentWriter:
             self.flush(summary.start)
             self._encryptor.finish()
             os.fsync(self._fd)
+            files.forget(self._fd)
             self._let_go()
             self._part.rename(self._path)
             files.sync_folder(self._path.parent)
