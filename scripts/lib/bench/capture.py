@@ -208,6 +208,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     found.add_argument("--seconds", type=float, help="of each part (default 60; quick 15)")
     found.add_argument("--size", default="1920x1080")
     found.add_argument("--mbit", type=float, default=4.0, help="bit rate of a stream, Mbit/s")
+    found.add_argument("--slices", type=int, default=2, help="slices, so NAL units, of a picture")
     found.add_argument("--no-home", action="store_true", help="leave Home Assistant's part out")
     found.add_argument("--home-only", action="store_true", help="only Home Assistant's part")
     found.add_argument(
@@ -232,7 +233,9 @@ def main(words: Sequence[str] | None = None) -> None:
     with contextlib.ExitStack() as stack:
         place = tempfile.TemporaryDirectory(prefix="rw-bench-", dir=options.folder)
         root = Path(stack.enter_context(place))
-        film = _media.make(root / "film", size=options.size, mbit_s=options.mbit)
+        film = _media.make(
+            root / "film", size=options.size, mbit_s=options.mbit, slices=options.slices
+        )
         url, server = stack.enter_context(gstreamer(fps=film.fps, loop=film.folder))
         url = url.replace("/cam", "/loop")
         if not options.home_only:
