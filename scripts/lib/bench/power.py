@@ -3,7 +3,8 @@
 A site on a disk of its own (an image, ext4) records by a process of its own, over RTSP: a meeting
 that is threatened and goes on, and short ones, one behind the other, that are erased. A copy of the
 image at one moment is what a power cut would leave then: it is mounted, opened and recovered, and
-held against what must hold, as ``scripts/bench kill`` does after a kill. Beside it on the same disk
+held against what must hold, as ``scripts/bench kill`` does after a kill. A disk with a cache of its
+own may lose more of what was not synced, but nothing that was. Beside it on the same disk
 ``ffmpeg -c copy`` records the same camera. Needs root: it mounts.
 
 ``lost_*_s``: from the cut to the end of the media of the threatened meeting that can be decrypted.
