@@ -62,14 +62,14 @@ def meeting_of(house: House, *, held: bool) -> tuple[Vault, Ledger]:
     return vault, ledger
 
 
-def look(house: House, seen: kill._Seen) -> kill.Found:
+def look(house: House, seen: kill.Seen) -> kill.Found:
     found = kill.Found()
-    kill._look(house, T, T.timestamp(), seen, found)
+    kill.look(house, T, T.timestamp(), seen, found)
     return found
 
 
 def test_the_bench_of_kills_notices_it(tmp_path: Path) -> None:
-    house, seen = House(tmp_path), kill._Seen()
+    house, seen = House(tmp_path), kill.Seen()
     vault, ledger = meeting_of(house, held=False)
     ledger.close()
     vault.close()
@@ -93,7 +93,7 @@ def test_the_bench_of_kills_notices_a_threat_that_is_forgotten(tmp_path: Path) -
     vault, ledger = meeting_of(house, held=True)
     ledger.close()
     vault.close()
-    kill._reported(house).write_text("m\n")
-    found = look(house, kill._Seen())
+    kill.reported_in(house).write_text("m\n")
+    found = look(house, kill.Seen())
     assert found.errors["a reported threat is not held"] == 1
     assert found.threats == 1
