@@ -1,13 +1,14 @@
 """When a segment that a kill left open ended: at its last flush, however late it is made whole."""
 
 import os
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from roomwitness.vault import Recording
-from roomwitness.vault.errors import IndexBusy, VaultFull
+from roomwitness.vault.errors import IndexBusy, SegmentCorrupted, VaultFull
 from roomwitness.vault.index import Index
 from roomwitness.vault.store import Vault
 
@@ -63,8 +64,9 @@ def test_a_recovery_that_is_broken_off_before_the_row_changes_no_time(
     vault.close()
 
 
+@pytest.mark.parametrize("damaged", [False, True])
 def test_a_segment_that_was_sealed_and_not_listed_is_no_recovered_one(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch, damaged: bool
 ) -> None:
     vault = place.open()
     recording = begin(vault)
@@ -77,8 +79,13 @@ def test_a_segment_that_was_sealed_and_not_listed_is_no_recovered_one(
     (tail,) = place.folder.rglob("*.tail")
     changed(tail, FLUSHED)
     vault.close()
+    if damaged:
+        (sealed,) = place.folder.rglob("*.age")
+        sealed.write_bytes(sealed.read_bytes()[:-1] + b"x")
     vault = place.open()
     assert len(vault.recover()) == 1
     (segment,) = vault.segments(recording.id)
     assert (segment.start, segment.end, segment.recovered) == (T, FLUSHED, False)
+    with pytest.raises(SegmentCorrupted) if damaged else nullcontext():
+        assert b"".join(vault.read_segment(segment)) == PIECE
     vault.close()
