@@ -23,9 +23,9 @@ def make(image: Path, size: int) -> None:
     os.truncate(image, size)
     try:
         subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    except BaseException:
+    except (OSError, subprocess.CalledProcessError) as err:
         image.unlink()
-        raise
+        raise OSError(str(err)) from None
 
 
 @contextmanager

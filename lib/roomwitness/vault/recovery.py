@@ -151,27 +151,35 @@ def flushed_plaintext(path: Path, identity: age.KnownIdentity) -> tuple[bytes, d
     damage the tail: then as much as there is, in order.
 
     Raises:
-        AgeFormatError: what is there is damaged.
+        AgeFormatError: what is there is damaged, or what came before it is missing.
     """
     part, tail = path.with_name(path.name + PART), path.with_name(path.name + TAIL)
     try:
         slots = kept(tail, identity) if tail.exists() else []
     except AgeFormatError:
-        if part.stat().st_size < age.CHUNK:
-            raise
-        slots = []
-    else:
-        if not slots and part.stat().st_size < age.CHUNK:
-            return b"", None
-        if slots and slots[0].offset == 0:
-            return slots[0].pending, slots[0].start
+        if sealed := _sealed(part, identity):
+            return sealed, None
+        raise
+    if slots and slots[0].offset == 0:
+        return slots[0].pending, slots[0].start
+    sealed = _sealed(part, identity)
+    if not slots:
+        return sealed, None
+    newest, *older = slots
+    if newest.offset <= len(sealed):
+        return sealed[: newest.offset] + newest.pending, newest.start
+    found = [sealed[: s.offset] + s.pending for s in older if s.offset <= len(sealed)]
+    if whole := max([sealed, *found], key=len):
+        return whole, newest.start
+    raise AgeFormatError("a tail without the chunks before it")
+
+
+def _sealed(part: Path, identity: age.KnownIdentity) -> bytes:
+    """What its whole chunks have."""
+    if part.stat().st_size < age.CHUNK:
+        return b""
     with part.open("rb") as file:
-        sealed = age.decrypt_prefix(file, [identity])
-    began = slots[0].start if slots else None
-    if slots and slots[0].offset <= len(sealed):
-        return sealed[: slots[0].offset] + slots[0].pending, began
-    found = [sealed[: s.offset] + s.pending for s in slots[1:] if s.offset <= len(sealed)]
-    return max([sealed, *found], key=len), began
+        return age.decrypt_prefix(file, [identity])
 
 
 def reseal(
@@ -197,8 +205,7 @@ def reseal(
     end = _changed(next((file for file in (tail, part) if file.exists()), path))
     recovered = part.exists()
     if path.exists():  # A kill came between the file, which is whole, and its row.
-        began = _began(tail, identity)
-        plain = _text(path, identity)
+        began, plain = _began(tail, identity), None
     else:
         plain, began = flushed_plaintext(path, identity)
         if not plain:
@@ -207,7 +214,8 @@ def reseal(
             return None
         files.replace(path, age.encrypt(plain, [identity.recipient]), sync=True)
     data, start = path.read_bytes(), began or start
-    if (seconds := length(plain)) is not None:
+    seconds = length(_text(data, identity) if plain is None else plain)
+    if seconds is not None:
         end = start + timedelta(seconds=seconds)
     segment = Segment(
         id=segment_id,
@@ -228,11 +236,12 @@ def reseal(
     return segment
 
 
-def _text(path: Path, identity: age.KnownIdentity) -> bytes:
+def _text(data: bytes, identity: age.KnownIdentity) -> bytes:
     """What a sealed segment has; nothing if it is damaged, as reading it tells everybody."""
-    with suppress(AgeFormatError):
-        return age.decrypt(path.read_bytes(), [identity])
-    return b""
+    try:
+        return age.decrypt(data, [identity])
+    except AgeFormatError:
+        return b""
 
 
 def _began(tail: Path, identity: age.KnownIdentity) -> datetime | None:

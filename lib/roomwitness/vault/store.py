@@ -64,9 +64,7 @@ class Vault(Intake):
         length: Callable[[bytes], float | None] = lambda _text: None,
     ) -> None:
         """Take the folders, and the keys of an ``assisted`` site: ``keys.ring`` may be set anew.
-
-        ``length`` tells how many seconds of pictures a segment's text has, None if it has none.
-        """
+        ``length`` is as in ``Recovery``."""
         super().__init__(root, min_free_bytes)
         self._ephemeral = KeyStore(ephemeral_dir / "ephemeral-keys.db")
         self._held = KeyStore(held_dir / "held-keys.db")
@@ -75,10 +73,8 @@ class Vault(Intake):
         self._places = Places(root, ephemeral_dir, held_dir)
         self._freeze = Freeze(root / "index.db")
         self._eraser = Eraser(self._index, self._ephemeral, self._held, self._segments)
-        self._recovery = Recovery(
-            self._index, self._ephemeral, self._held, self._segments, self.keys.identity,
-            self.keys.hold, length,
-        )  # fmt: skip
+        stores = self._index, self._ephemeral, self._held, self._segments
+        self._recovery = Recovery(*stores, self.keys.identity, self.keys.hold, length)
 
     def open(self) -> None:
         """Open the index and the key stores.

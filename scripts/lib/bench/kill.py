@@ -54,7 +54,7 @@ _POLICY = RoomPolicy(review_window=timedelta(0), preflight_lead=timedelta(0))
 _APART_EVERY = 10
 _SITE_CYCLES = 100
 _THREATS = 0.2  # Of the cycles.
-_EXACT_S = 0.1
+_EXACT_S = 0.1  # A picture is shown for so long, at ten a second.
 _fork = multiprocessing.get_context("forkserver")
 
 
@@ -157,6 +157,7 @@ def _record(house: House, url: str, cameras: int, uid: str, threat_after: float 
 
 
 def reported_in(house: House) -> Path:
+    """The file of the meetings of which a threat was reported, once that was answered."""
     return house.root / "reported"
 
 
@@ -212,7 +213,7 @@ def look(
     erased = _erased(house)
     logged = {r: wraps for r, (meeting, wraps) in seen.live.items() if meeting in erased}
     back = _left.still_there(house.root, logged) | _in_stores(house, seen)
-    before, seen.reported = seen.reported, answered(house)
+    before, seen.reported = seen.reported, _answered(house)
     vault = house.vault()
     try:
         problems += _finish(house, vault)
@@ -261,7 +262,7 @@ def _in_stores(house: House, seen: Seen) -> set[str]:
     return {r for store in stores for r in _left.still_there(store, seen.gone)}
 
 
-def answered(house: House) -> set[str]:
+def _answered(house: House) -> set[str]:
     """Meetings of which the recording process had the answer that they are held."""
     path = reported_in(house)
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []

@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from roomwitness import files
-from roomwitness.policy.words import GapCause, Meeting
+from roomwitness.policy.words import GapCause
 from roomwitness.recording import durable
-from roomwitness.recording.host import RecordingHost
+from roomwitness.recording.host import Job, RecordingHost
 from roomwitness.recording.messages import Durable, News, Sealed, Status
-from roomwitness.recording.process import in_thread
 from roomwitness.vault.store import Vault
 from tests.camera import Camera, CameraConfig
 from tests.lib.witness.house import House, until
 
-from .test_process import recorder
+from .conftest import recorder
 
 
 class Synced:
@@ -56,51 +55,31 @@ async def camera() -> AsyncIterator[Camera]:
         yield found
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    found = House(tmp_path)
-    found.config.root.mkdir()
-    return found
-
-
-@pytest.fixture
-def vault(house: House) -> Vault:
-    found = house.vault()
-    found.save_meeting(
-        Meeting(id="m", room_id="r", origin="manual", planned_start=datetime.now(UTC))
-    )
-    return found
-
-
 def segments(vault: Vault) -> Path:
     return vault._segments
 
 
-@pytest.fixture
-async def host(house: House) -> AsyncIterator[RecordingHost]:
-    found = RecordingHost(house.config.root, start=in_thread)
-    found.start()
-    yield found
-    await found.stop()
+def record(
+    vault: Vault, host: RecordingHost, camera: Camera, told: list[News], seconds: float
+) -> tuple[Job, str]:
+    """A job, and its recording's id."""
+    recording = vault.begin_recording("m", "c", datetime.now(UTC))
+    job = host.record(
+        told.append,
+        recording_id=recording.id,
+        source=camera.source(),
+        start=recording.started,
+        cause=GapCause.CONNECTING,
+        segment_seconds=seconds,
+    )
+    return job, recording.id
 
 
 async def test_what_is_open_is_synced_for_as_long_as_it_is_asked_for(
     vault: Vault, host: RecordingHost, camera: Camera, synced: Synced
 ) -> None:
-    jobs, news = [], []
-    for name in ("one", "other"):
-        told: list[News] = []
-        recording = vault.begin_recording("m", name, datetime.now(UTC))
-        job = host.record(
-            told.append,
-            recording_id=recording.id,
-            source=camera.source(),
-            start=recording.started,
-            cause=GapCause.CONNECTING,
-            segment_seconds=60.0,
-        )
-        jobs.append((job, recording.id))
-        news.append(told)
+    news: list[list[News]] = [[], []]
+    jobs = [record(vault, host, camera, told, 60.0) for told in news]
     await until(
         lambda: all(any(isinstance(n, Status) and n.status.frames > 5 for n in t) for t in news)
     )
@@ -130,16 +109,8 @@ async def test_what_is_open_is_synced_for_as_long_as_it_is_asked_for(
 async def test_a_segment_that_ends_meanwhile_is_nothing_to_sync(
     vault: Vault, host: RecordingHost, camera: Camera, synced: Synced
 ) -> None:
-    recording = vault.begin_recording("m", "c", datetime.now(UTC))
     news: list[News] = []
-    job = host.record(
-        news.append,
-        recording_id=recording.id,
-        source=camera.source(),
-        start=recording.started,
-        cause=GapCause.CONNECTING,
-        segment_seconds=0.5,
-    )
+    job, _ = record(vault, host, camera, news, 0.5)
     job.make_durable(True)
     await until(lambda: sum(isinstance(n, Sealed) for n in news) >= 5)
     assert len(set(await synced.some())) >= 1

@@ -26,6 +26,8 @@ from roomwitness.vault.store import Vault
 from tests.camera import Camera, CameraConfig
 from tests.lib.witness.house import House, booking, until
 
+from .conftest import recorder
+
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
@@ -39,19 +41,6 @@ async def camera() -> AsyncIterator[Camera]:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path, apart=True)
-
-
-async def recorder(parent: int | None = None) -> psutil.Process:
-    """The recording process of this one, the only one; one that just began has no name yet."""
-    found: list[psutil.Process] = []
-
-    def one() -> bool:
-        children = psutil.Process(parent).children()
-        found[:] = [p for p in children if "roomwitness.recording" in p.cmdline()]
-        return len(found) == 1
-
-    await until(one)
-    return found[0]
 
 
 # Home Assistant's, what only its process does with the vault, and what of Python is large.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roomwitness.capture import CaptureError, StreamSource
-from roomwitness.policy.words import GapCause, Meeting
+from roomwitness.policy.words import GapCause
 from roomwitness.recording.errors import RecorderLost
 from roomwitness.recording.host import RecordingHost
 from roomwitness.recording.messages import (
@@ -34,7 +33,6 @@ from roomwitness.recording.messages import (
     packed,
     read,
 )
-from roomwitness.recording.process import in_thread
 from roomwitness.recording.service import Service, forward_log
 from roomwitness.recording.worker import Worker
 from roomwitness.vault.store import Vault
@@ -43,30 +41,6 @@ from tests.lib.capture.scripted import Script
 from tests.lib.witness.house import House, until
 
 AWAY = StreamSource("rtsp://127.0.0.1:9/x")
-
-
-@pytest.fixture
-def vault(house: House) -> Vault:
-    found = house.vault()
-    found.save_meeting(
-        Meeting(id="m", room_id="r", origin="manual", planned_start=datetime.now(UTC))
-    )
-    return found
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    found = House(tmp_path)
-    found.config.root.mkdir()
-    return found
-
-
-@pytest.fixture
-async def host(house: House) -> AsyncIterator[RecordingHost]:
-    found = RecordingHost(house.config.root, start=in_thread)
-    found.start()
-    yield found
-    await found.stop()
 
 
 async def test_a_camera_with_metadata_is_recorded_with_it(

@@ -110,6 +110,17 @@ def test_a_tail_that_nobody_can_read_costs_what_waited_for_its_chunk(place: Plac
     assert left(place, recording) == text(2 * age.CHUNK)
 
 
+@pytest.mark.parametrize("zeros", [0, 2 * age.CHUNK])
+def test_a_tail_without_the_chunks_before_it_is_kept(place: Place, zeros: int) -> None:
+    """Nothing plays it as it is; but it is not ours to throw away."""
+    recording = written(place.open(), [2 * age.CHUNK + 500])
+    part, tail = open_files(place)
+    whole, before = part.read_bytes(), tail.read_bytes()
+    part.write_bytes(whole[: len(whole) - 2 * (age.CHUNK + 16)] + bytes(zeros))
+    assert left(place, recording) is None
+    assert tail.read_bytes() == before
+
+
 def test_a_tail_that_nobody_can_read_is_kept_where_it_is_all_there_is(place: Place) -> None:
     recording = written(place.open(), [500])
     _, tail = open_files(place)
